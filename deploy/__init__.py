@@ -1,0 +1,1 @@
+"""How Coxa is shown and installed."""

@@ -1,0 +1,1 @@
+"""Speaks DICOM, remembers, decides."""
