@@ -1,0 +1,296 @@
+"""Transactions, and the rows of what was received.
+
+Jobs are in ``node.jobs``, deliveries in ``node.outbox``; these three modules hold the only code that changes a
+row. Every public method is one transaction, durable when it returns.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, make_url, select, update
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from node.tables import (
+    Conflict,
+    Instance,
+    Job,
+    JobKind,
+    JobState,
+    RejectedInstance,
+    Series,
+    Study,
+    StudyState,
+    Table,
+)
+
+EXAMINE_PRIORITY = 1000
+
+
+@dataclass(frozen=True)
+class ReceivedInstance:
+    """An instance that is safely in the spool. ``path`` is relative to the spool's root."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    modality: str
+    path: str
+    calling_ae_title: str
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An instance that was not accepted; ``path`` is where it is kept, if it is."""
+
+    calling_ae_title: str
+    status: int
+    reason: str
+    path: str | None
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study that still receives."""
+
+    id: int
+    study_instance_uid: str
+    last_instance_at: float
+
+
+class Database:
+    """One SQLAlchemy engine, shared by all threads of a process."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reading=True)
+        self.clock = clock
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connects, and creates the tables that are missing."""
+        database = make_url(url).database
+        if database:
+            Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine = create_engine(url)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin)
+        Table.metadata.create_all(engine)
+        return cls(engine)
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that commits when its block ends well."""
+        with Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that sees one state of the database and blocks no writer."""
+        with Session(self._reader) as session, session.begin():
+            yield session
+
+    def record_instance(self, instance: ReceivedInstance) -> bool:
+        """Remembers an acknowledged instance; a complete study is opened again.
+
+        Returns:
+            False if it was known: nothing has changed then.
+        """
+        with self.writing() as session:
+            study_id = self._study(session, instance.study_instance_uid)
+            series_id = self._series(session, study_id, instance)
+            if _instance_id(session, series_id, instance.sop_instance_uid) is not None:
+                return False
+            session.execute(
+                insert(Instance).values(
+                    series_id=series_id,
+                    sop_instance_uid=instance.sop_instance_uid,
+                    sop_class_uid=instance.sop_class_uid,
+                    transfer_syntax_uid=instance.transfer_syntax_uid,
+                    path=instance.path,
+                    calling_ae_title=instance.calling_ae_title,
+                    received_at=self.clock(),
+                )
+            )
+            self._open(session, study_id)
+            return True
+
+    def record_conflict(self, instance: ReceivedInstance, *, replaces: bool) -> None:
+        """Remembers other bytes under a known SOP Instance UID; both stay in the spool.
+
+        Args:
+            instance: what came now.
+            replaces: use it from now on, and open the study again; otherwise the first one stays in use.
+        """
+        with self.writing() as session:
+            study_id = self._study(session, instance.study_instance_uid)
+            series_id = self._series(session, study_id, instance)
+            instance_id = _instance_id(session, series_id, instance.sop_instance_uid)
+            if instance_id is None:
+                raise LookupError(f"No instance {instance.sop_instance_uid} to be in conflict with.")
+            unused = instance.path
+            if replaces:
+                unused = session.scalars(select(Instance.path).where(Instance.id == instance_id)).one()
+                if unused == instance.path:
+                    return
+                session.execute(
+                    update(Instance)
+                    .where(Instance.id == instance_id)
+                    .values(path=instance.path, transfer_syntax_uid=instance.transfer_syntax_uid)
+                )
+                self._open(session, study_id)
+            known = select(Conflict.id).where(Conflict.instance_id == instance_id, Conflict.path == unused)
+            if session.scalars(known).first() is None:
+                session.add(
+                    Conflict(
+                        instance_id=instance_id,
+                        path=unused,
+                        calling_ae_title=instance.calling_ae_title,
+                        received_at=self.clock(),
+                    )
+                )
+
+    def record_rejection(self, rejection: Rejection) -> None:
+        """Remembers what was not accepted, for the operator."""
+        with self.writing() as session:
+            session.add(
+                RejectedInstance(
+                    calling_ae_title=rejection.calling_ae_title,
+                    status=rejection.status,
+                    reason=rejection.reason,
+                    path=rejection.path,
+                    rejected_at=self.clock(),
+                )
+            )
+
+    def open_studies(self) -> list[OpenStudy]:
+        """Studies that still receive, the longest quiet first."""
+        with self.reading() as session:
+            rows = session.execute(
+                select(Study.id, Study.study_instance_uid, Study.last_instance_at)
+                .where(Study.state == StudyState.RECEIVING)
+                .order_by(Study.last_instance_at)
+            )
+            return [OpenStudy(*row) for row in rows]
+
+    def instance_counts(self, study_instance_uid: str) -> dict[str, int]:
+        """How many instances of each series are here, by Series Instance UID."""
+        with self.reading() as session:
+            rows = session.execute(
+                select(Series.series_instance_uid, func.count(Instance.id))
+                .join(Instance, Instance.series_id == Series.id)
+                .join(Study, Series.study_id == Study.id)
+                .where(Study.study_instance_uid == study_instance_uid)
+                .group_by(Series.series_instance_uid)
+            )
+            return dict(rows.all())
+
+    def complete(self, study: OpenStudy, because: str) -> bool:
+        """Closes a study and queues its examination.
+
+        Returns:
+            False if an instance has come since ``study`` was read: it is not complete then.
+        """
+        with self.writing() as session:
+            row = session.get_one(Study, study.id)
+            if row.state is not StudyState.RECEIVING or row.last_instance_at != study.last_instance_at:
+                return False
+            row.state = StudyState.COMPLETE
+            row.completed_because = because
+            session.add(
+                Job(
+                    study_id=row.id,
+                    revision=row.revision,
+                    kind=JobKind.EXAMINE,
+                    priority=EXAMINE_PRIORITY,
+                    not_before=self.clock(),
+                    queued_at=self.clock(),
+                )
+            )
+            return True
+
+    def _study(self, session: Session, study_instance_uid: str) -> int:
+        known = session.scalars(
+            select(Study.id).where(Study.study_instance_uid == study_instance_uid)
+        ).first()
+        if known is not None:
+            return known
+        now = self.clock()
+        study = Study(
+            study_instance_uid=study_instance_uid,
+            state=StudyState.RECEIVING,
+            first_instance_at=now,
+            last_instance_at=now,
+        )
+        session.add(study)
+        session.flush()
+        return study.id
+
+    def _series(self, session: Session, study_id: int, instance: ReceivedInstance) -> int:
+        known = session.scalars(
+            select(Series.id).where(
+                Series.study_id == study_id, Series.series_instance_uid == instance.series_instance_uid
+            )
+        ).first()
+        if known is not None:
+            return known
+        series = Series(
+            study_id=study_id,
+            series_instance_uid=instance.series_instance_uid,
+            modality=instance.modality,
+        )
+        session.add(series)
+        session.flush()
+        return series.id
+
+    def _open(self, session: Session, study_id: int) -> None:
+        """Keeps a study open; what was under way for its earlier revision is no longer wanted."""
+        study = session.get_one(Study, study_id)
+        study.last_instance_at = self.clock()
+        if study.state is StudyState.COMPLETE:
+            study.state = StudyState.RECEIVING
+            study.revision += 1
+            session.execute(
+                update(Job)
+                .where(
+                    Job.study_id == study_id,
+                    Job.state.in_((JobState.QUEUED, JobState.LEASED, JobState.FAILED)),
+                )
+                .values(state=JobState.SUPERSEDED, ended_at=self.clock())
+            )
+
+
+def _instance_id(session: Session, series_id: int, sop_instance_uid: str) -> int | None:
+    return session.scalars(
+        select(Instance.id).where(
+            Instance.series_id == series_id, Instance.sop_instance_uid == sop_instance_uid
+        )
+    ).first()
+
+
+def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # The driver's own transaction handling begins late and lazily; ours begins where the block begins.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    # IMMEDIATE takes the write lock at once: two writers wait in turn instead of failing half-way.
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,358 @@
+"""The queue of work: rows that are leased, done, refused, tried again or given up.
+
+What may follow what is a table. A change that is not in it is refused, so a worker that comes back late
+cannot overwrite what happened meanwhile.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from node.backoff import Backoff
+from node.database import Database
+from node.tables import (
+    Delivery,
+    DeliveryState,
+    Instance,
+    Job,
+    JobKind,
+    JobState,
+    MadeResult,
+    RouteDecision,
+    Series,
+    Study,
+)
+
+
+class JobEvent(StrEnum):
+    """What can happen to a job."""
+
+    LEASE = "lease"
+    RELEASE = "release"
+    FINISH = "finish"
+    REFUSE = "refuse"
+    POSTPONE = "postpone"
+    FAIL = "fail"
+    RETRY = "retry"
+
+
+# Beside these, node.database makes SUPERSEDED of QUEUED, LEASED and FAILED when a late instance comes.
+TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
+    (JobState.QUEUED, JobEvent.LEASE): JobState.LEASED,
+    (JobState.LEASED, JobEvent.RELEASE): JobState.QUEUED,
+    (JobState.LEASED, JobEvent.FINISH): JobState.DONE,
+    (JobState.LEASED, JobEvent.REFUSE): JobState.REFUSED,
+    (JobState.LEASED, JobEvent.POSTPONE): JobState.QUEUED,
+    (JobState.LEASED, JobEvent.FAIL): JobState.FAILED,
+    (JobState.FAILED, JobEvent.RETRY): JobState.QUEUED,
+}
+
+
+@dataclass(frozen=True)
+class LeasedJob:
+    """A job this node may work on. ``attempt`` counts from 1."""
+
+    id: int
+    kind: JobKind
+    study_instance_uid: str
+    route: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """What routing said of one series under one route; see ``node.tables.RouteDecision``."""
+
+    route: str
+    series_instance_uid: str
+    outcome: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True)
+class MeasureOrder:
+    """A measurement that an examination asks for."""
+
+    route: str
+    series_instance_uid: str
+    priority: int
+
+
+@dataclass(frozen=True)
+class FinishedResult:
+    """Objects that are safely on disk; ``folder`` is relative to the results folder."""
+
+    folder: str
+    report_sop_class_uid: str
+    report_sop_instance_uid: str
+
+
+class JobQueue:
+    """Jobs of one database, as one node sees them.
+
+    Args:
+        database: where the rows are.
+        node: name under which leases are taken; the same after a restart.
+        attempts: how often a job is tried before it is given up.
+        backoff: pauses between attempts.
+    """
+
+    def __init__(self, database: Database, node: str, attempts: int, backoff: Backoff) -> None:
+        self._database = database
+        self._node = node
+        self._attempts = attempts
+        self._backoff = backoff
+
+    def lease(self, lease_s: float) -> LeasedJob | None:
+        """Takes the next job that is due: highest priority first, then the oldest."""
+        now = self._database.clock()
+        with self._database.writing() as session:
+            job = session.scalars(
+                select(Job)
+                .where(Job.state == JobState.QUEUED, Job.not_before <= now)
+                .order_by(Job.priority.desc(), Job.id)
+                .limit(1)
+            ).first()
+            if job is None:
+                return None
+            _change(job, JobEvent.LEASE)
+            job.attempts += 1
+            job.started_at = now
+            job.leased_by = self._node
+            job.leased_until = now + lease_s
+            study = session.get_one(Study, job.study_id)
+            return LeasedJob(job.id, job.kind, study.study_instance_uid, job.route, job.attempts)
+
+    def renew(self, job_ids: Sequence[int], lease_s: float) -> None:
+        """Keeps the leases of jobs that are still worked on."""
+        with self._database.writing() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id.in_(job_ids), Job.state == JobState.LEASED, Job.leased_by == self._node)
+                .values(leased_until=self._database.clock() + lease_s)
+            )
+
+    def recover(self) -> int:
+        """Takes back what this node held when it died, and what any node let expire.
+
+        A job that was under way at each of its attempts when its node died is given up: it may be the cause.
+
+        Returns:
+            How many leases were taken back.
+        """
+        now = self._database.clock()
+        with self._database.writing() as session:
+            held = session.scalars(
+                select(Job).where(
+                    Job.state == JobState.LEASED, (Job.leased_by == self._node) | (Job.leased_until < now)
+                )
+            ).all()
+            for job in held:
+                if job.attempts >= self._attempts:
+                    self._give_up(job, f"The node stopped during each of {job.attempts} attempts.")
+                else:
+                    self._queue_again(job, JobEvent.RELEASE, now)
+            return len(held)
+
+    def release(self, job: LeasedJob) -> None:
+        """Gives a job back that was not the cause of its interruption."""
+        with self._database.writing() as session:
+            row = _leased(session, job)
+            if row is not None:
+                self._queue_again(row, JobEvent.RELEASE, self._database.clock())
+                row.attempts -= 1
+
+    def files_by_series(self, job: LeasedJob) -> dict[str, list[Path]]:
+        """The instances a job is about: its study's for an examination, its series' for a measurement.
+
+        Returns:
+            Paths relative to the spool, by Series Instance UID.
+        """
+        with self._database.reading() as session:
+            row = session.get_one(Job, job.id)
+            query = (
+                select(Series.series_instance_uid, Instance.path)
+                .join(Instance, Instance.series_id == Series.id)
+                .where(Series.study_id == row.study_id)
+                .order_by(Instance.id)
+            )
+            if row.series_id is not None:
+                query = query.where(Series.id == row.series_id)
+            files: dict[str, list[Path]] = {}
+            for series_instance_uid, path in session.execute(query):
+                files.setdefault(series_instance_uid, []).append(Path(path))
+            return files
+
+    def current_result(self, job: LeasedJob) -> FinishedResult | None:
+        """The result of this job's study and route that a new one would supersede."""
+        with self._database.reading() as session:
+            row = session.get_one(Job, job.id)
+            result = _current_result(session, row.study_id, row.route)
+            if result is None:
+                return None
+            return FinishedResult(result.folder, result.report_sop_class_uid, result.report_sop_instance_uid)
+
+    def finish_examination(
+        self, job: LeasedJob, decisions: Sequence[DecisionRow], orders: Sequence[MeasureOrder]
+    ) -> bool:
+        """Keeps the decisions and queues what they ask for.
+
+        Returns:
+            False if the job was superseded meanwhile: nothing is kept then.
+        """
+        now = self._database.clock()
+        with self._database.writing() as session:
+            row = _leased(session, job)
+            if row is None:
+                return False
+            for decision in decisions:
+                session.add(
+                    RouteDecision(
+                        study_id=row.study_id,
+                        revision=row.revision,
+                        route=decision.route,
+                        series_instance_uid=decision.series_instance_uid,
+                        outcome=decision.outcome,
+                        words=list(decision.words),
+                    )
+                )
+            for order in orders:
+                series_id = session.scalars(
+                    select(Series.id).where(
+                        Series.study_id == row.study_id,
+                        Series.series_instance_uid == order.series_instance_uid,
+                    )
+                ).one()
+                session.add(
+                    Job(
+                        study_id=row.study_id,
+                        revision=row.revision,
+                        kind=JobKind.MEASURE,
+                        route=order.route,
+                        series_id=series_id,
+                        priority=order.priority,
+                        not_before=now,
+                        queued_at=now,
+                    )
+                )
+            self._end(row, JobEvent.FINISH, None)
+            return True
+
+    def finish_measurement(self, job: LeasedJob, made: FinishedResult, destinations: Sequence[str]) -> bool:
+        """Keeps a result together with its deliveries; it supersedes the route's earlier one.
+
+        The same objects once more (derived identities: the same work) are not a new result.
+
+        Returns:
+            False if the job was superseded meanwhile: nothing is kept then.
+        """
+        now = self._database.clock()
+        with self._database.writing() as session:
+            row = _leased(session, job)
+            if row is None:
+                return False
+            self._end(row, JobEvent.FINISH, None)
+            known = session.scalars(
+                select(MadeResult.id).where(
+                    MadeResult.report_sop_instance_uid == made.report_sop_instance_uid
+                )
+            ).first()
+            if known is not None:
+                return True
+            earlier = _current_result(session, row.study_id, row.route)
+            result = MadeResult(
+                study_id=row.study_id,
+                job_id=row.id,
+                route=row.route,
+                folder=made.folder,
+                report_sop_class_uid=made.report_sop_class_uid,
+                report_sop_instance_uid=made.report_sop_instance_uid,
+                made_at=now,
+            )
+            session.add(result)
+            session.flush()
+            if earlier is not None:
+                earlier.superseded_by = result.id
+                session.execute(
+                    update(Delivery)
+                    .where(Delivery.result_id == earlier.id, Delivery.state == DeliveryState.WAITING)
+                    .values(state=DeliveryState.SUPERSEDED, ended_at=now)
+                )
+            for destination in destinations:
+                session.add(
+                    Delivery(result_id=result.id, destination=destination, not_before=now, queued_at=now)
+                )
+            return True
+
+    def refuse(self, job: LeasedJob, reason: str) -> None:
+        """Records that the series cannot be measured safely. A decision, not an error: never retried."""
+        with self._database.writing() as session:
+            row = _leased(session, job)
+            if row is not None:
+                self._end(row, JobEvent.REFUSE, reason)
+
+    def fail(self, job: LeasedJob, reason: str) -> None:
+        """Queues a failed job again after a pause, or gives it up when its attempts are used."""
+        now = self._database.clock()
+        with self._database.writing() as session:
+            row = _leased(session, job)
+            if row is None:
+                return
+            if row.attempts >= self._attempts:
+                self._give_up(row, reason)
+            else:
+                self._queue_again(row, JobEvent.POSTPONE, now + self._backoff.delay_s(row.attempts))
+                row.reason = reason
+
+    def retry(self, study_instance_uid: str | None = None) -> int:
+        """Queues jobs that were given up, of one study or all, and returns how many."""
+        now = self._database.clock()
+        query = select(Job).where(Job.state == JobState.FAILED)
+        if study_instance_uid is not None:
+            query = query.join(Study).where(Study.study_instance_uid == study_instance_uid)
+        with self._database.writing() as session:
+            jobs = session.scalars(query).all()
+            for job in jobs:
+                self._queue_again(job, JobEvent.RETRY, now)
+                job.attempts = 0
+                job.ended_at = None
+            return len(jobs)
+
+    def _give_up(self, job: Job, reason: str) -> None:
+        self._end(job, JobEvent.FAIL, reason)
+
+    def _end(self, job: Job, what: JobEvent, reason: str | None) -> None:
+        _change(job, what)
+        job.reason = reason
+        job.leased_by = job.leased_until = None
+        job.ended_at = self._database.clock()
+
+    def _queue_again(self, job: Job, what: JobEvent, not_before: float) -> None:
+        _change(job, what)
+        job.not_before = not_before
+        job.leased_by = job.leased_until = None
+
+
+def _change(job: Job, what: JobEvent) -> None:
+    try:
+        job.state = TRANSITIONS[job.state, what]
+    except KeyError:
+        raise ValueError(f"Job {job.id} is {job.state}: it cannot {what}.") from None
+
+
+def _leased(session: Session, job: LeasedJob) -> Job | None:
+    """The row, if this very lease still stands."""
+    row = session.get_one(Job, job.id)
+    return row if row.state is JobState.LEASED and row.attempts == job.attempt else None
+
+
+def _current_result(session: Session, study_id: int, route: str) -> MadeResult | None:
+    return session.scalars(
+        select(MadeResult).where(
+            MadeResult.study_id == study_id, MadeResult.route == route, MadeResult.superseded_by.is_(None)
+        )
+    ).first()
