@@ -1,0 +1,1 @@
+"""A Result in, DICOM objects out. Reads no pixels from disk, opens no sockets."""

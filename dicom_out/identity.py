@@ -1,0 +1,61 @@
+"""Unique identifiers that follow from what they identify.
+
+A result is identified by what decides it: the images that were read, the frames that were chosen, the model
+with the checksum of its weights, the route, the settings, the version of Coxa and the form of the
+segmentation. The same work done again, after a crash or on another machine, gives the same identifiers, so a
+second copy replaces the first in the PACS. Anything else gives others: what was sent is never changed in
+place. The version of Coxa counts because a new version may write other content for the same numbers.
+
+UIDs are derived from name-based UUIDs (RFC 9562 section 5.5, PS3.5 section B.2): ``2.25.`` and at most 39
+digits.
+"""
+
+import json
+import uuid
+from typing import Any
+
+from inference.result import ModelIdentity, Result
+
+_NAMESPACE = uuid.UUID("e5afec44-9f90-4203-b146-f5bc50c6ea57")
+
+
+def result_uid(result: Result, form: str, *kind: str) -> str:
+    """UID of one thing that belongs to a result.
+
+    Args:
+        result: what it belongs to.
+        form: of the segmentation, ``BINARY`` or ``LABELMAP``.
+        kind: which thing, e.g. ``"instance", "SR"``.
+    """
+    provenance = result.provenance
+    return _uid(
+        {
+            "frames": [[str(f.dataset.SOPInstanceUID), f.frame_number] for f in result.frames],
+            "images": provenance.source_instance_uids,
+            "model": _facts(provenance.model),
+            "route": provenance.route,
+            "settings": dict(provenance.settings),
+            "software_version": provenance.software_version,
+            "form": form,
+            "kind": kind,
+        }
+    )
+
+
+def device_uid(model: ModelIdentity) -> str:
+    """Device UID (0018,1002): another one for every version of a model."""
+    return _uid({"kind": ["device"], "model": _facts(model)})
+
+
+def device_serial_number(model: ModelIdentity) -> str:
+    """Device Serial Number (0018,1000): the end of the Device UID, short enough to be read out."""
+    return device_uid(model)[-16:]
+
+
+def _facts(model: ModelIdentity) -> list[str | None]:
+    return [model.name, model.version, model.weights_sha256]
+
+
+def _uid(facts: dict[str, Any]) -> str:
+    name = uuid.uuid5(_NAMESPACE, json.dumps(facts, sort_keys=True))
+    return f"2.25.{name.int}"
