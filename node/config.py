@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from inference.pipelines import PIPELINE_NAMES
 from node.routes import Route
 
 AeTitle = Annotated[
@@ -169,6 +170,12 @@ class Settings(BaseSettings):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{kind}: the name {twice[0]!r} is used twice")
+        for route in self.routes:
+            if route.pipeline not in PIPELINE_NAMES:
+                raise ValueError(
+                    f"route {route.name!r} runs {route.pipeline!r}, which is no pipeline. "
+                    f"Known: {', '.join(PIPELINE_NAMES)}"
+                )
         known = {peer.name for peer in self.peers}
         asked = {self.completion.ask} if self.completion.ask else set()
         for name in sorted(asked | {name for route in self.routes for name in route.destinations}):

@@ -1,7 +1,7 @@
 """Transactions, and the rows of what was received.
 
-Jobs are in ``node.jobs``, deliveries in ``node.outbox``; these three modules hold the only code that changes a
-row. Every public method is one transaction, durable when it returns.
+Jobs are in ``node.jobs``, deliveries in ``node.outbox``; these three modules hold the only code that changes
+a row. Every public method is one transaction, durable when it returns.
 """
 
 import time

@@ -87,6 +87,7 @@ class FinishedResult:
     """Objects that are safely on disk; ``folder`` is relative to the results folder."""
 
     folder: str
+    report_series_instance_uid: str
     report_sop_class_uid: str
     report_sop_instance_uid: str
 
@@ -194,7 +195,12 @@ class JobQueue:
             result = _current_result(session, row.study_id, row.route)
             if result is None:
                 return None
-            return FinishedResult(result.folder, result.report_sop_class_uid, result.report_sop_instance_uid)
+            return FinishedResult(
+                result.folder,
+                result.report_series_instance_uid,
+                result.report_sop_class_uid,
+                result.report_sop_instance_uid,
+            )
 
     def finish_examination(
         self, job: LeasedJob, decisions: Sequence[DecisionRow], orders: Sequence[MeasureOrder]
@@ -269,6 +275,7 @@ class JobQueue:
                 job_id=row.id,
                 route=row.route,
                 folder=made.folder,
+                report_series_instance_uid=made.report_series_instance_uid,
                 report_sop_class_uid=made.report_sop_class_uid,
                 report_sop_instance_uid=made.report_sop_instance_uid,
                 made_at=now,

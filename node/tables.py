@@ -166,6 +166,7 @@ class MadeResult(Table):
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
     route: Mapped[str]
     folder: Mapped[str]
+    report_series_instance_uid: Mapped[str]
     report_sop_class_uid: Mapped[str]
     report_sop_instance_uid: Mapped[str] = mapped_column(unique=True)
     made_at: Mapped[float]

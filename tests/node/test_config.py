@@ -61,9 +61,13 @@ def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ({"receive": {"ae_title": "A\\B"}}, ["receive.ae_title"]),
         ({"receive": {"ae_title": "  "}}, ["receive.ae_title"]),
         ({"receive": {"allow": [{"ae_title": "CT", "address": "10.0.0.300"}]}}, ["receive.allow.0.address"]),
-        ({"receive": {"bind": "0.0.0.0"}}, ["receive.allow must name who may send"]),  # noqa: S104
+        ({"receive": {"bind": "0.0.0.0"}}, ["receive.allow must name who may send"]),
         ({"peers": [PEER, PEER]}, ["'pacs' is used twice"]),
         ({"completion": {"ask": "pacs"}}, ["'pacs'", "not in peers"]),
+        (
+            {"routes": [{"name": "x", "pipeline": "hop", "when": [{"keyword": "Modality", "equals": "CT"}]}]},
+            ["'hop'", "no pipeline", "hip-tissue"],
+        ),
         ({"log_level": "LOUD"}, ["log_level", "'LOUD'"]),
         ("receive: [", ["is not YAML"]),
         ("- 1", ["must be a mapping"]),
@@ -77,16 +81,16 @@ def test_an_error_names_key_value_and_rule(tmp_path: Path, document: Any, words:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="nothing.yaml cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"nothing\.yaml cannot be read"):
         load_settings(tmp_path / "nothing.yaml")
 
 
 def test_a_network_is_opened_by_naming_callers(tmp_path: Path) -> None:
-    receive = {"bind": "0.0.0.0", "allow": [{"ae_title": "*", "address": "10.0.0.0/8"}]}  # noqa: S104
+    receive = {"bind": "0.0.0.0", "allow": [{"ae_title": "*", "address": "10.0.0.0/8"}]}
     assert load_settings(write(tmp_path, {"receive": receive})).receive.allow[0].address == "10.0.0.0/8"
 
 
 def test_unknown_names_say_what_is_known(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, {"peers": [PEER]}))
-    with pytest.raises(ConfigurationError, match="no peer 'psac'.*Known: pacs"):
+    with pytest.raises(ConfigurationError, match=r"no peer 'psac'.*Known: pacs"):
         settings.peer("psac")

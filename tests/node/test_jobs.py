@@ -40,7 +40,7 @@ def lease(jobs: JobQueue) -> LeasedJob:
 def measure(jobs: JobQueue, report: str) -> None:
     """A study's way from completeness to a result."""
     assert jobs.finish_examination(lease(jobs), [FOUND], [ORDER])
-    assert jobs.finish_measurement(lease(jobs), FinishedResult(report, "1.1", report), ["pacs"])
+    assert jobs.finish_measurement(lease(jobs), FinishedResult(report, "1.0", "1.1", report), ["pacs"])
 
 
 def stands(database: Database) -> str:
@@ -55,7 +55,7 @@ def test_a_study_goes_from_examination_to_measurement(database: Database, jobs: 
     job = lease(jobs)
     assert (job.kind, job.route) == (JobKind.MEASURE, "hip-tissue")
     assert [str(path) for path in jobs.files_by_series(job)["1.2.1"]] == ["1.2/1.2.1/1.2.1.1.dcm"]
-    assert jobs.finish_measurement(job, FinishedResult("9", "1.1", "9"), ["pacs"])
+    assert jobs.finish_measurement(job, FinishedResult("9", "1.0", "1.1", "9"), ["pacs"])
     assert stands(database) == "measured"
     assert jobs.lease(60) is None
 
@@ -157,7 +157,7 @@ def test_a_worker_that_comes_back_late_changes_nothing(
     late = lease(jobs)
     clock.advance(1)
     database.record_instance(instance(2))
-    assert not jobs.finish_measurement(late, FinishedResult("9", "1.1", "9"), ["pacs"])
+    assert not jobs.finish_measurement(late, FinishedResult("9", "1.0", "1.1", "9"), ["pacs"])
     assert outbox.first("pacs") is None
 
 
