@@ -145,16 +145,16 @@ def test_the_document_is_complete_and_unverified(case: Case) -> None:
 
 def test_a_report_names_the_one_it_replaces(case: Case, tmp_path: Path) -> None:
     first = case.report
-    earlier = ObjectReference(first.SeriesInstanceUID, first.SOPClassUID, first.SOPInstanceUID)
+    earlier = ObjectReference("2.25.1", first.SOPClassUID, "2.25.2")
     with discreet():
         second = make_report(case.result, case.segmentation, "BINARY", MADE, earlier)
         second.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     (study,) = second.PredecessorDocumentsSequence
     assert study.StudyInstanceUID == first.StudyInstanceUID
     (series,) = study.ReferencedSeriesSequence
-    assert series.SeriesInstanceUID == first.SeriesInstanceUID
-    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
-    assert second.SOPInstanceUID != first.SOPInstanceUID
+    assert series.SeriesInstanceUID == "2.25.1"
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "2.25.2"
+    assert second.SOPInstanceUID == first.SOPInstanceUID, "what is replaced is no part of the work"
     assert complaints(tmp_path / "sr.dcm") == []
 
 
