@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from node.jobs import FinishedResult
 
 if TYPE_CHECKING:
     from dicom_out.objects import WrittenObjects
+    from dicom_out.report import ObjectReference
     from inference.facts import SeriesFacts
 
 UNFINISHED = ".unfinished-"
@@ -36,7 +37,7 @@ class MeasureRequest:
     files: Sequence[Path]
     route: str
     pipeline: str
-    segmentation: str
+    segmentation: Literal["BINARY", "LABELMAP"]
     supersedes: FinishedResult | None = None
 
 
@@ -58,7 +59,6 @@ def measure(request: MeasureRequest, folder: Path) -> "WrittenObjects":
         inference.errors.Refused: the series cannot be measured safely.
     """
     from dicom_out.objects import write_objects
-    from dicom_out.report import ObjectReference
     from inference.pipelines import load_pipeline
     from inference.volume import read_layout
 
@@ -68,10 +68,7 @@ def measure(request: MeasureRequest, folder: Path) -> "WrittenObjects":
         result,
         folder,
         form=request.segmentation,
-        supersedes=earlier
-        and ObjectReference(
-            earlier.report_series_instance_uid, earlier.report_sop_class_uid, earlier.report_sop_instance_uid
-        ),
+        supersedes=None if earlier is None else _report_of(earlier),
     )
 
 
@@ -98,6 +95,14 @@ def measure_durably(request: MeasureRequest, results_folder: Path) -> FinishedRe
         shutil.rmtree(unfinished, ignore_errors=True)
     return FinishedResult(
         final.name, report.series_instance_uid, report.sop_class_uid, report.sop_instance_uid
+    )
+
+
+def _report_of(made: FinishedResult) -> "ObjectReference":
+    from dicom_out.report import ObjectReference
+
+    return ObjectReference(
+        made.report_series_instance_uid, made.report_sop_class_uid, made.report_sop_instance_uid
     )
 
 

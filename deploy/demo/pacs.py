@@ -36,7 +36,7 @@ class Pacs:
             self._server.shutdown()
 
     def _store(self, event: evt.Event) -> int:
-        path = self._folder / f"{event.dataset.Modality}-{event.request.AffectedSOPInstanceUID}.dcm"
+        path = self._folder / f"{event.dataset.Modality}-{event.dataset.SOPInstanceUID}.dcm"
         path.write_bytes(event.encoded_dataset())
         self.received.append(path)
         return SUCCESS
