@@ -12,6 +12,7 @@ from typing import Any
 
 from pynetdicom.transport import ThreadedAssociationServer
 
+PDU_TYPES = range(1, 8)
 PDU_HEADER_BYTES = 6
 # 128 presentation contexts with many transfer syntaxes each make an A-ASSOCIATE-RQ longer than a P-DATA-TF.
 LONGEST_NEGOTIATION_BYTES = 1024 * 1024
@@ -44,6 +45,7 @@ class Connection(socket.socket):
         self._pdu_s = limits.pdu_s
         self._patience_s = limits.first_pdu_s
         self._unread = memoryview(b"")
+        self._is_dicom = True
         self.settimeout(limits.pdu_s)
         # Responses are small and waited for: they must not wait for company (Nagle's algorithm).
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,7 +56,7 @@ class Connection(socket.socket):
         Raises:
             OSError: the PDU is too long or has not come in time.
         """
-        if not self._unread:
+        if not self._unread and self._is_dicom:
             self._unread = memoryview(self._read_pdu())
         piece, self._unread = self._unread[:bufsize], self._unread[bufsize:]
         return bytes(piece)
@@ -62,7 +64,9 @@ class Connection(socket.socket):
     def _read_pdu(self) -> bytearray:
         deadline = time.monotonic() + self._patience_s
         header = self._read(PDU_HEADER_BYTES, deadline)
-        if len(header) < PDU_HEADER_BYTES:
+        # pynetdicom answers what is no PDU with A-ABORT; to read on would be to wait for sense in noise.
+        self._is_dicom = len(header) == PDU_HEADER_BYTES and header[0] in PDU_TYPES
+        if not self._is_dicom:
             return header
         length = int.from_bytes(header[2:], "big")
         if length > self._longest:

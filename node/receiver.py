@@ -17,7 +17,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.pdu import P_DATA_TF
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from node.config import ANY_CALLER, ReceiveSettings
@@ -59,7 +59,7 @@ _CALLED_AE_NOT_RECOGNISED = (1, 1, 7)
 _LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 
 _LONGEST_ERROR_COMMENT = 64
-_LISTEN_POLL_S = 0.2
+_LISTEN_POLL_S = 0.1
 _ABORT_WAIT_S = 5.0
 
 
@@ -146,7 +146,10 @@ class Receiver:
         for association in self._door.active_associations:
             association.join(max(0.0, end - time.monotonic()))
         for association in self._door.active_associations:
-            association.abort()
+            if association.is_established:
+                association.abort()
+            elif association.dul.socket is not None:
+                association.dul.socket.close()
             association.join(_ABORT_WAIT_S)
 
     def _listen(self) -> Door:
@@ -175,6 +178,7 @@ class Receiver:
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_RELEASED, self._forget),
                 (evt.EVT_ABORTED, self._forget),
+                (evt.EVT_CONN_CLOSE, _wake),
             ],
             server_class=Door,
             limits=limits,
@@ -184,18 +188,22 @@ class Receiver:
 
     def _negotiate(self, event: evt.Event) -> None:
         association = event.assoc
-        rejection = self._rejection(association)
+        request = association.requestor.primitive
+        if not isinstance(request, A_ASSOCIATE):
+            association.is_aborted = True
+            association.kill()
+            return
+        rejection = self._rejection(association, request)
         if rejection is not None:
             association.acse.send_reject(*rejection)
             association.kill()
             return
-        for context in _request(association).presentation_context_definition_list:
+        for context in request.presentation_context_definition_list:
             # The first one proposed is accepted: the sender's preference, among what can be decoded later.
             known = [syntax for syntax in context.transfer_syntax if syntax in TRANSFER_SYNTAXES]
             context.transfer_syntax[:] = known or context.transfer_syntax
 
-    def _rejection(self, association: Association) -> tuple[int, int, int] | None:
-        request = _request(association)
+    def _rejection(self, association: Association, request: A_ASSOCIATE) -> tuple[int, int, int] | None:
         caller, called = request.calling_ae_title, request.called_ae_title
         origin = association.requestor.address
         if not self._is_allowed(caller, origin):
@@ -279,11 +287,10 @@ class Receiver:
             self._on_association_closed(frozenset(session.study_instance_uids), caller)
 
 
-def _request(association: Association) -> A_ASSOCIATE:
-    request = association.requestor.primitive
-    if request is None:
-        raise LookupError("The association has no request yet.")
-    return request
+def _wake(event: evt.Event) -> None:
+    """Ends the thread of a caller that went without a request: pynetdicom would wait on for one."""
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(A_P_ABORT())
 
 
 def _store_request(association: Association, message: DIMSEMessage) -> StoreRequest:

@@ -1,5 +1,7 @@
 """A real database file per test, with a clock the test can move."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,18 @@ def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
     database.clock = clock
     yield database
     database.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount)]
+    if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield mount
+    subprocess.run(["/bin/umount", str(mount)], check=True)
 
 
 def instance(number: int, study: str = "1.2", series: str = "1.2.1") -> ReceivedInstance:
