@@ -47,8 +47,8 @@ def write_objects(
             predecessor.
 
     Raises:
-        ValueError: a source image lacks an identifier or a frame of reference, or lies elsewhere than its
-            labels.
+        inference.errors.Refused: a source image lacks an identifier or a frame of reference.
+        ValueError: a source image lies elsewhere than its labels.
     """
     made = datetime.now().astimezone()
     with discreet():

@@ -32,8 +32,8 @@ def make_segmentation(result: Result, form: Form, made: datetime) -> Segmentatio
     place it rightly.
 
     Raises:
-        ValueError: a source image lacks an identifier or a frame of reference, or lies elsewhere than its
-            labels.
+        inference.errors.Refused: a source image lacks an identifier or a frame of reference.
+        ValueError: a source image lies elsewhere than its labels.
     """
     headers = _stand_ins(plain_headers(result))
     provenance = result.provenance

@@ -15,6 +15,7 @@ import numpy as np
 from pydicom import DataElement, Dataset, config
 from pydicom.valuerep import validate_value
 
+from inference.errors import Refused
 from inference.result import Result, SourceFrame
 
 MUST_BE_THERE = (
@@ -58,7 +59,8 @@ def plain_headers(result: Result) -> list[Dataset]:
     """One header per source frame, its geometry at its top level, in the order of the label array.
 
     Raises:
-        ValueError: a frame lacks an identifier or a frame of reference, or lies elsewhere than its labels.
+        Refused: a frame lacks an identifier or a frame of reference.
+        ValueError: a frame lies elsewhere than its labels.
     """
     headers = [_plain(frame, result.labels.spacing[0]) for frame in result.frames]
     for header in headers:
@@ -86,7 +88,9 @@ def cited_together(frames: Iterable[SourceFrame]) -> list[tuple[str, str, list[i
 def _plain(frame: SourceFrame, spacing_mm: float) -> Dataset:
     for keyword in REQUIRED_UIDS:
         if not frame.dataset.get(keyword):
-            raise ValueError(f"A source image has no {keyword}: no object can be derived from it.")
+            raise Refused(
+                "no_identifiers", f"A source image has no {keyword}: no object can be derived from it."
+            )
     plane = _plane(frame)
     header = _valid_part(frame.dataset)
     header.update(_valid_part(plane))

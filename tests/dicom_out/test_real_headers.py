@@ -187,7 +187,7 @@ def test_objects_on_real_ct_are_valid(real_ct: Path, tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         if not result.frames[0].dataset.StudyInstanceUID:
-            with pytest.raises(ValueError, match="StudyInstanceUID"):
+            with pytest.raises(Refused, match="StudyInstanceUID"):
                 write_objects(result, folder)
             continue
         write_objects(result, folder)

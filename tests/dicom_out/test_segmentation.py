@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicom_out.codes import STRUCTURES
 from dicom_out.segmentation import frame_number, make_segmentation
 from dicom_out.sources import discreet
+from inference.errors import Refused
 from inference.result import Result, Segment, Side, SourceFrame
 from inference.volume import read_layout
 from tests.dicom_out.conftest import EMPTY_TISSUE, HU, MADE, TISSUES, Case, complaints, result_on
@@ -192,5 +193,5 @@ def test_images_without_an_identifier_are_not_written(result: Result, keyword: s
     for header in headers:
         setattr(header, keyword, "")
     nameless = dataclasses.replace(result, frames=tuple(SourceFrame(h, None) for h in headers))
-    with discreet(), pytest.raises(ValueError, match=keyword):
+    with discreet(), pytest.raises(Refused, match=keyword):
         make_segmentation(nameless, "BINARY", MADE)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
 from node.config import Peer, Settings, load_settings
 from node.database import Database
@@ -20,6 +22,7 @@ from tests.ports import free_port
 COXA = Path(sys.executable).parent / "coxa"
 STORESCU = "/usr/bin/storescu"
 # DCMTK leaves Nagle's algorithm on; its small messages then wait for acknowledgements.
+PROPOSE = {JPEGLSLossless: "-xt", JPEG2000Lossless: "-xv", JPEG2000: "-xw", JPEGLosslessSV1: "-xs"}
 DCMTK_ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
 
 
@@ -139,9 +142,11 @@ class RunningNode:
 
 
 def storescu(node: RunningNode, *files: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Sends files as a modality does, on one association."""
+    """Sends files as a modality does, on one association; they are all in one transfer syntax."""
+    titles = ("-aet", "CT1", "-aec", "COXA")
+    syntax = read_file_meta_info(files[0]).TransferSyntaxUID
     return subprocess.run(
-        [STORESCU, "-R", "-aet", "CT1", "-aec", "COXA", "127.0.0.1", str(node.port), *files],
+        [STORESCU, "-R", PROPOSE.get(syntax, "-x="), *titles, "127.0.0.1", str(node.port), *files],
         env=DCMTK_ENVIRONMENT,
         check=check,
         capture_output=True,

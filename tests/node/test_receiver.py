@@ -19,10 +19,11 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from sqlalchemy import select
 
+from node.admission import TRANSFER_SYNTAXES
 from node.config import Caller, Peer, ReceiveSettings
 from node.connection import SPARE_CONNECTIONS
 from node.database import Database
-from node.receiver import TRANSFER_SYNTAXES, Receiver
+from node.receiver import Receiver
 from node.scu import PeerError, Verdict, echo, send
 from node.spool import Spool
 from node.tables import Conflict, Instance, RejectedInstance
