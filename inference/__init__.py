@@ -1,1 +1,1 @@
-"""A CT volume in, labels and measurements out. Knows nothing of networks that carry DICOM, queues or a PACS."""
+"""A CT volume in, labels and measurements out. Knows nothing of DICOM networking, queues or a PACS."""

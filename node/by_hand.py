@@ -36,7 +36,7 @@ def route(folder: Path, settings: Settings, console: Console) -> None:
         NothingToRead: the folder holds no DICOM.
     """
     for study, series in _studies(folder).items():
-        console.rule(f"Study {escape(study)}")
+        console.rule(f"Study {escape(study) or 'without a Study Instance UID'}")
         with _progress(console) as progress:
             decisions = _examine(series, settings.routes, progress)
         print_decisions(console, decisions)

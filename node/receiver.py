@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from pydicom import Dataset, uid
 from pynetdicom import AE, _config, evt
@@ -20,7 +19,8 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from node.config import ANY_CALLER, ReceiveSettings
+from node.admission import is_allowed, leave_what_can_be_decoded
+from node.config import ReceiveSettings
 from node.connection import SPARE_CONNECTIONS, Door, Limits
 from node.database import Database
 from node.intake import Arrival, Intake, Status, StoreRequest, Unacceptable
@@ -31,27 +31,6 @@ logger = logging.getLogger(__name__)
 # All storage SOP classes, private ones and those to come among them; and no log line for every message.
 _config.UNRESTRICTED_STORAGE_SERVICE = True
 _config.LOG_HANDLER_LEVEL = "none"
-
-TRANSFER_SYNTAXES = frozenset(
-    (
-        uid.ImplicitVRLittleEndian,
-        uid.ExplicitVRLittleEndian,
-        uid.ExplicitVRBigEndian,
-        uid.DeflatedExplicitVRLittleEndian,
-        uid.RLELossless,
-        uid.JPEGBaseline8Bit,
-        uid.JPEGExtended12Bit,
-        uid.JPEGLossless,
-        uid.JPEGLosslessSV1,
-        uid.JPEGLSLossless,
-        uid.JPEGLSNearLossless,
-        uid.JPEG2000Lossless,
-        uid.JPEG2000,
-        uid.HTJ2KLossless,
-        uid.HTJ2KLosslessRPCL,
-        uid.HTJ2K,
-    )
-)
 
 # Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21).
 _CALLING_AE_NOT_RECOGNISED = (1, 1, 3)
@@ -198,15 +177,12 @@ class Receiver:
             association.acse.send_reject(*rejection)
             association.kill()
             return
-        for context in request.presentation_context_definition_list:
-            # The first one proposed is accepted: the sender's preference, among what can be decoded later.
-            known = [syntax for syntax in context.transfer_syntax if syntax in TRANSFER_SYNTAXES]
-            context.transfer_syntax[:] = known or context.transfer_syntax
+        leave_what_can_be_decoded(request)
 
     def _rejection(self, association: Association, request: A_ASSOCIATE) -> tuple[int, int, int] | None:
         caller, called = request.calling_ae_title, request.called_ae_title
         origin = association.requestor.address
-        if not self._is_allowed(caller, origin):
+        if not is_allowed(self._settings.allow, caller, origin):
             logger.warning("%r at %s is rejected: it is not in receive.allow.", caller, origin)
             return _CALLING_AE_NOT_RECOGNISED
         if self._settings.require_called_ae and called != self._settings.ae_title:
@@ -216,16 +192,6 @@ class Receiver:
             logger.warning("%r at %s is rejected: receive.max_associations are open.", caller, origin)
             return _LOCAL_LIMIT_EXCEEDED
         return None
-
-    def _is_allowed(self, caller: str, origin: str) -> bool:
-        address = ip_address(origin)
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return not self._settings.allow or any(
-            known.ae_title in (ANY_CALLER, caller)
-            and (known.address is None or address in ip_network(known.address, strict=False))
-            for known in self._settings.allow
-        )
 
     def _admit(self, association: Association) -> bool:
         with self._lock:
@@ -265,10 +231,13 @@ class Receiver:
         except Unacceptable as refusal:
             logger.warning("An instance from %r is not accepted: %s", caller, refusal)
             return _answer(refusal.status, refusal.reason)
-        except Exception as error:
-            # Whatever failed is this node's fault; the one honest answer is to ask for the instance again.
-            logger.exception("An instance from %r could not be stored.", caller)
-            return _answer(Status.OUT_OF_RESOURCES, f"Not stored: {type(error).__name__}")
+        # Whatever else fails is this node's fault: the one honest answer is to ask for the instance again.
+        except OSError as error:
+            logger.error("An instance from %r is not stored: %s.", caller, error)  # noqa: TRY400 - it may last
+            return _answer(Status.OUT_OF_RESOURCES, "Not stored; to be sent again later")
+        except Exception:
+            logger.exception("An instance from %r is not stored.", caller)
+            return _answer(Status.OUT_OF_RESOURCES, "Not stored; to be sent again later")
         session.study_instance_uids.add(study_instance_uid)
         return _answer(Status.SUCCESS)
 

@@ -190,6 +190,8 @@ def _send_on_one(peer: Peer, kinds: Mapping[Path, tuple[str, str]]) -> dict[Path
                 answers[path] = Answer(path, None, Verdict.NEVER, _not_accepted(*kind))
             elif association.is_established:
                 answers[path] = _store(association, path, number)
+                if answers[path].verdict is Verdict.UNKNOWN:
+                    break
     if not answers:
         raise PeerError(f"{peer.name} accepted the association and ended it at once.")
     return answers

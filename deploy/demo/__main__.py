@@ -1,7 +1,7 @@
 """``make demo``: a hip CT goes in by C-STORE; a segmentation and a report come out at a PACS.
 
-Starts a node with default settings, plays the PACS, sends a CT (a schematic one, or the folder named) and shows
-what came back, and how long each step took. Everything lies in demo-output/ afterwards.
+Starts a node with default settings, plays the PACS, sends a CT (a schematic one, or the folder named) and
+shows what came back, and how long each step took. Everything lies in demo-output/ afterwards.
 """
 
 import shutil
