@@ -8,14 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, make_url, select, update
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import (
+    Engine,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from node.engine import open_engine
 from node.tables import (
     Conflict,
     Instance,
@@ -30,6 +35,22 @@ from node.tables import (
 )
 
 EXAMINE_PRIORITY = 1000
+
+# Prepared once: built anew for every received instance, these would cost as much as all else in its receipt.
+_SERIES_IN_RECEIPT = (
+    select(Study.id, Series.id)
+    .join(Series, Series.study_id == Study.id)
+    .where(
+        Study.study_instance_uid == bindparam("study"),
+        Study.state == StudyState.RECEIVING,
+        Series.series_instance_uid == bindparam("series"),
+    )
+)
+_INSTANCE_ID = select(Instance.id).where(
+    Instance.series_id == bindparam("series_id"), Instance.sop_instance_uid == bindparam("sop_instance_uid")
+)
+_NEW_INSTANCE = insert(Instance)
+_TOUCH = update(Study).where(Study.id == bindparam("study_id")).values(last_instance_at=bindparam("now"))
 
 
 @dataclass(frozen=True)
@@ -76,12 +97,7 @@ class Database:
     @classmethod
     def open(cls, url: str) -> Self:
         """Connects, and creates the tables that are missing."""
-        database = make_url(url).database
-        if database:
-            Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        engine = create_engine(url)
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin)
+        engine = open_engine(url)
         Table.metadata.create_all(engine)
         return cls(engine)
 
@@ -108,22 +124,31 @@ class Database:
             False if it was known: nothing has changed then.
         """
         with self.writing() as session:
-            study_id = self._study(session, instance.study_instance_uid)
-            series_id = self._series(session, study_id, instance)
-            if _instance_id(session, series_id, instance.sop_instance_uid) is not None:
+            connection = session.connection()
+            series = connection.execute(
+                _SERIES_IN_RECEIPT,
+                {"study": instance.study_instance_uid, "series": instance.series_instance_uid},
+            ).first()
+            if series is None:
+                study_id = self._study(session, instance.study_instance_uid)
+                series_id = self._series(session, study_id, instance)
+            else:
+                study_id, series_id = series
+            names = {"series_id": series_id, "sop_instance_uid": instance.sop_instance_uid}
+            if connection.execute(_INSTANCE_ID, names).first() is not None:
                 return False
-            session.execute(
-                insert(Instance).values(
-                    series_id=series_id,
-                    sop_instance_uid=instance.sop_instance_uid,
-                    sop_class_uid=instance.sop_class_uid,
-                    transfer_syntax_uid=instance.transfer_syntax_uid,
-                    path=instance.path,
-                    calling_ae_title=instance.calling_ae_title,
-                    received_at=self.clock(),
-                )
-            )
-            self._open(session, study_id)
+            row = names | {
+                "sop_class_uid": instance.sop_class_uid,
+                "transfer_syntax_uid": instance.transfer_syntax_uid,
+                "path": instance.path,
+                "calling_ae_title": instance.calling_ae_title,
+                "received_at": self.clock(),
+            }
+            connection.execute(_NEW_INSTANCE, row)
+            if series is None:
+                self._open(session, study_id)
+            else:
+                connection.execute(_TOUCH, {"study_id": study_id, "now": self.clock()})
             return True
 
     def record_conflict(self, instance: ReceivedInstance, *, replaces: bool) -> None:
@@ -136,9 +161,8 @@ class Database:
         with self.writing() as session:
             study_id = self._study(session, instance.study_instance_uid)
             series_id = self._series(session, study_id, instance)
-            instance_id = _instance_id(session, series_id, instance.sop_instance_uid)
-            if instance_id is None:
-                raise LookupError(f"No instance {instance.sop_instance_uid} to be in conflict with.")
+            names = {"series_id": series_id, "sop_instance_uid": instance.sop_instance_uid}
+            instance_id = session.execute(_INSTANCE_ID, names).scalar_one()
             unused = instance.path
             if replaces:
                 unused = session.scalars(select(Instance.path).where(Instance.id == instance_id)).one()
@@ -269,28 +293,3 @@ class Database:
                 )
                 .values(state=JobState.SUPERSEDED, ended_at=self.clock())
             )
-
-
-def _instance_id(session: Session, series_id: int, sop_instance_uid: str) -> int | None:
-    return session.scalars(
-        select(Instance.id).where(
-            Instance.series_id == series_id, Instance.sop_instance_uid == sop_instance_uid
-        )
-    ).first()
-
-
-def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # The driver's own transaction handling begins late and lazily; ours begins where the block begins.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=30000")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    # IMMEDIATE takes the write lock at once: two writers wait in turn instead of failing half-way.
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

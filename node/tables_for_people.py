@@ -37,7 +37,9 @@ def measurements(result_json: Path) -> RenderableType:
     table.add_column("unit")
     for row in result["measurements"]:
         value = row["absent_reason"] if row["value"] is None else f"{row['value']:.2f}"
-        table.add_row(escape(row["tissue"] or ""), escape(row["name"]), escape(value), escape(row["unit"]))
+        table.add_row(
+            escape(row["tissue_label"] or ""), escape(row["label"]), escape(value), escape(row["unit"])
+        )
     flags = [f"{flag['severity']}: {flag['text']}" for flag in result["quality"]]
     return Group(table, *(escape(line) for line in flags))
 

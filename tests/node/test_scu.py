@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread, uid
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 
 from node.config import Peer
 from node.scu import Answer, PeerError, RelatedInstances, Verdict, echo, related_instances, send
@@ -19,6 +19,12 @@ from tests.orthanc import Orthanc
 from tests.ports import free_port
 
 Answers = Callable[[evt.Event], int]
+
+
+@pytest.fixture(autouse=True)
+def picky_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node's receiver, where it was imported, lets every server of this process take any storage."""
+    monkeypatch.setattr(_config, "UNRESTRICTED_STORAGE_SERVICE", False)
 
 
 @contextmanager
