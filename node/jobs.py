@@ -1,12 +1,7 @@
-"""The queue of work: rows that are leased, done, refused, tried again or given up.
+"""The queue of work: rows that are leased, done, refused, tried again or given up."""
 
-What may follow what is a table. A change that is not in it is refused, so a worker that comes back late
-cannot overwrite what happened meanwhile.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -26,30 +21,7 @@ from node.tables import (
     Series,
     Study,
 )
-
-
-class JobEvent(StrEnum):
-    """What can happen to a job."""
-
-    LEASE = "lease"
-    RELEASE = "release"
-    FINISH = "finish"
-    REFUSE = "refuse"
-    POSTPONE = "postpone"
-    FAIL = "fail"
-    RETRY = "retry"
-
-
-# Beside these, node.database makes SUPERSEDED of QUEUED, LEASED and FAILED when a late instance comes.
-TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
-    (JobState.QUEUED, JobEvent.LEASE): JobState.LEASED,
-    (JobState.LEASED, JobEvent.RELEASE): JobState.QUEUED,
-    (JobState.LEASED, JobEvent.FINISH): JobState.DONE,
-    (JobState.LEASED, JobEvent.REFUSE): JobState.REFUSED,
-    (JobState.LEASED, JobEvent.POSTPONE): JobState.QUEUED,
-    (JobState.LEASED, JobEvent.FAIL): JobState.FAILED,
-    (JobState.FAILED, JobEvent.RETRY): JobState.QUEUED,
-}
+from node.transitions import JobEvent, change
 
 
 @dataclass(frozen=True)
@@ -120,7 +92,7 @@ class JobQueue:
             ).first()
             if job is None:
                 return None
-            _change(job, JobEvent.LEASE)
+            change(job, JobEvent.LEASE)
             job.attempts += 1
             job.started_at = now
             job.leased_by = self._node
@@ -333,22 +305,15 @@ class JobQueue:
         self._end(job, JobEvent.FAIL, reason)
 
     def _end(self, job: Job, what: JobEvent, reason: str | None) -> None:
-        _change(job, what)
+        change(job, what)
         job.reason = reason
         job.leased_by = job.leased_until = None
         job.ended_at = self._database.clock()
 
     def _queue_again(self, job: Job, what: JobEvent, not_before: float) -> None:
-        _change(job, what)
+        change(job, what)
         job.not_before = not_before
         job.leased_by = job.leased_until = None
-
-
-def _change(job: Job, what: JobEvent) -> None:
-    try:
-        job.state = TRANSITIONS[job.state, what]
-    except KeyError:
-        raise ValueError(f"Job {job.id} is {job.state}: it cannot {what}.") from None
 
 
 def _leased(session: Session, job: LeasedJob) -> Job | None:

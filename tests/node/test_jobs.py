@@ -4,10 +4,11 @@ import pytest
 
 from node.backoff import Backoff
 from node.database import Database
-from node.jobs import TRANSITIONS, DecisionRow, FinishedResult, JobEvent, JobQueue, LeasedJob, MeasureOrder
+from node.jobs import DecisionRow, FinishedResult, JobQueue, LeasedJob, MeasureOrder
 from node.outbox import Outbox
 from node.status import read_status
 from node.tables import JobKind, JobState
+from node.transitions import TRANSITIONS, JobEvent
 from tests.node.conftest import Clock, instance
 
 BACKOFF = Backoff(first_delay_s=10, longest_delay_s=100)
