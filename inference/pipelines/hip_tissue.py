@@ -1,0 +1,147 @@
+"""Seven hip tissues on five slices about the thickest left femoral neck (Imani 2025, sections 2.3 and 3.2.2)."""
+
+from importlib.metadata import version
+
+import highdicom as hd
+import numpy as np
+
+from inference.anatomy import Anatomy, find_anatomy
+from inference.errors import Refused
+from inference.femoral_neck import SLICES_BESIDE, ReferenceSlice, find_reference_slice
+from inference.headers import number
+from inference.measure import HipSegments, measure_tissues
+from inference.pelvic_frame import Head
+from inference.quality import image_flags, inside_field_of_view, result_flags
+from inference.result import Measurement, ModelIdentity, Provenance, Result, Segment, Side, SourceFrame
+from inference.tissue_protocol import (
+    CORTICAL_BONE,
+    HAEMATOPOIETIC_BONE_MARROW,
+    MARROW_ADIPOSE_TISSUE,
+    MUSCLE,
+    SUBCUTANEOUS_ADIPOSE_TISSUE,
+    label_tissues,
+)
+from inference.volume import SeriesLayout
+
+UPRIGHT = "HPL"
+"""Axes foot to head, front to back, right to left: the orientation in which the protocol is written."""
+
+COARSE_SPACING_MM = 6.0
+ABOVE_MM = 70.0
+BELOW_MM = 110.0
+"""What is read around the left femoral head: the joint and the neck, and the shaft well below."""
+
+SEGMENTS = tuple(
+    Segment(number, name)
+    for number, name in enumerate(
+        (
+            "cortical_bone",
+            "trabecular_bone",
+            "haematopoietic_bone_marrow",
+            "marrow_adipose_tissue",
+            "muscle",
+            "intermuscular_adipose_tissue",
+            "subcutaneous_adipose_tissue",
+        ),
+        start=CORTICAL_BONE,
+    )
+)
+
+
+class HipTissue:
+    """The paper's labelling protocol as the engine: no network, no weights."""
+
+    name = "hip-tissue"
+    model = ModelIdentity("hip-tissue-protocol", "1.0.0")
+
+    def __call__(self, layout: SeriesLayout, route: str) -> Result:
+        """Measures one series.
+
+        Raises:
+            inference.errors.Refused: the hips, or the left femoral neck with two slices on each side of it, are
+                not there or not sure enough.
+        """
+        step = max(1, int(COARSE_SPACING_MM / layout.geometry.spacing_between_slices))
+        anatomy = find_anatomy(layout.read_volume(step=step))
+        start, stop = _around_hips(layout, anatomy)
+        hips = layout.read_volume(start, stop).to_patient_orientation(UPRIGHT)
+        reference = find_reference_slice(hips, anatomy)
+        wanted = slice(reference.index - SLICES_BESIDE, reference.index + SLICES_BESIDE + 1)
+        tissue = label_tissues(hips.array, hips.spacing, _heads(hips, anatomy), wanted)
+
+        measured = hips[wanted]
+        as_stored = layout.geometry.get_closest_patient_orientation()
+        image = measured.to_patient_orientation(as_stored)
+        labels = measured.with_array(tissue.labels).to_patient_orientation(as_stored)
+        frames = _frames(layout, image)
+        measurements = measure_tissues(
+            image,
+            labels,
+            SEGMENTS,
+            SLICES_BESIDE,
+            HipSegments(MUSCLE, HAEMATOPOIETIC_BONE_MARROW, MARROW_ADIPOSE_TISSUE),
+            number(frames[0].dataset, "PatientSize"),
+        )
+        quality = [
+            *layout.notes,
+            *image_flags(measured, tissue.body, inside_field_of_view(measured.array), frames),
+            *result_flags(reference.confidence, _areas_cm2(measurements)),
+        ]
+        return Result(
+            frames=frames,
+            image=image,
+            labels=labels,
+            segments=SEGMENTS,
+            measurements=measurements,
+            quality=tuple(quality),
+            provenance=self._provenance(layout, route, reference),
+            reference_frame=SLICES_BESIDE,
+        )
+
+    def _provenance(self, layout: SeriesLayout, route: str, reference: ReferenceSlice) -> Provenance:
+        uids = dict.fromkeys(str(frame.dataset.SOPInstanceUID) for frame in layout.frames)
+        return Provenance(
+            route=route,
+            model=self.model,
+            software_version=version("coxa"),
+            settings={
+                "reference slice": "thickest left femoral neck",
+                "neck thickness mm": f"{reference.thickness_mm:.1f}",
+                "confidence": f"{reference.confidence:.2f}",
+            },
+            source_instance_uids=tuple(uids),
+        )
+
+
+def _around_hips(layout: SeriesLayout, anatomy: Anatomy) -> tuple[int, int]:
+    """First and last but one slice index of what is needed of the series."""
+    heads = {femur.side: femur.head_centre_mm for femur in anatomy.femora}
+    if heads.keys() != set(Side):
+        raise Refused("hips_not_found", f"Both hips are needed. {anatomy.reason}")
+    up, down = np.array([0, 0, ABOVE_MM]), np.array([0, 0, -BELOW_MM])
+    levels = np.array([np.add(centre, way) for centre in heads.values() for way in (up, down)])
+    indices = layout.geometry.map_reference_to_indices(levels)[:, 0]
+    start, stop = int(np.floor(indices.min())), int(np.ceil(indices.max())) + 1
+    return max(0, start), min(len(layout.frames), stop)
+
+
+def _heads(volume: hd.Volume, anatomy: Anatomy) -> dict[Side, Head]:
+    heads = {}
+    for femur in anatomy.femora:
+        k, i, j = volume.map_reference_to_indices(np.array([femur.head_centre_mm]))[0]
+        heads[femur.side] = Head((float(k), float(i), float(j)), femur.head_radius_mm)
+    return heads
+
+
+def _frames(layout: SeriesLayout, image: hd.Volume) -> tuple[SourceFrame, ...]:
+    first = round(float(layout.geometry.map_reference_to_indices(np.array([image.position]))[0, 0]))
+    return layout.frames[first : first + image.shape[0]]
+
+
+def _areas_cm2(measurements: tuple[Measurement, ...]) -> dict[str, float]:
+    areas = {m.segment_number: m.value or 0.0 for m in measurements if m.quantity == "area"}
+    return {
+        "bone": sum(areas[number] for number in range(CORTICAL_BONE, MUSCLE)),
+        "muscle": areas[MUSCLE],
+        "subcutaneous fat": areas[SUBCUTANEOUS_ADIPOSE_TISSUE],
+    }
