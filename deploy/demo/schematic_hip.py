@@ -54,7 +54,7 @@ class SchematicHip:
 
 def make_schematic_hip(
     *,
-    spacing_mm: Point = (5.0, 0.9, 0.9),
+    spacing_mm: Point = (3.0, 0.9, 0.9),
     coverage_mm: tuple[float, float] = (-150.0, 150.0),
     matrix: int = 512,
     scale: float = 1.0,
@@ -129,7 +129,7 @@ def _smooth_noise(random: np.random.Generator, matrix: int, sigma_pixels: float)
 def write_schematic_hip(
     folder: Path,
     *,
-    spacing_mm: Point = (5.0, 0.9, 0.9),
+    spacing_mm: Point = (3.0, 0.9, 0.9),
     coverage_mm: tuple[float, float] = (-150.0, 150.0),
     matrix: int = 512,
     scale: float = 1.0,

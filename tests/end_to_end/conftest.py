@@ -39,7 +39,7 @@ def make_node(tmp_path: Path) -> Iterator[NodeFactory]:
 def hip(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A schematic hip, small enough to be sent often."""
     folder = tmp_path_factory.mktemp("hip")
-    return write_schematic_hip(folder, matrix=256, spacing_mm=(5.0, 1.8, 1.8))
+    return write_schematic_hip(folder, matrix=256, spacing_mm=(3.0, 1.8, 1.8))
 
 
 @pytest.fixture(scope="session")
