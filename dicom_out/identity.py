@@ -1,15 +1,17 @@
 """Unique identifiers that follow from what they identify.
 
-A result is identified by what decides it: the images that were read, the frames that were chosen, the model
-with the checksum of its weights, the route, the settings, the version of Coxa and the form of the
-segmentation. The same work done again, after a crash or on another machine, gives the same identifiers, so a
-second copy replaces the first in the PACS. Anything else gives others: what was sent is never changed in
-place. The version of Coxa counts because a new version may write other content for the same numbers.
+A result is identified by what decides it: the images that were read, the frames that were chosen with what
+they show, the values that were found, the model with the checksum of its weights, the route, the settings, the
+version of Coxa and the form of the segmentation. The same work done again, after a crash or on another machine,
+gives the same identifiers, so a second copy replaces the first in the PACS. Anything else gives others: what
+was sent is never changed in place. The version of Coxa counts because a new version may write other content
+for the same numbers.
 
 UIDs are derived from name-based UUIDs (RFC 9562 section 5.5, PS3.5 section B.2): ``2.25.`` and at most 39
 digits.
 """
 
+import hashlib
 import json
 import uuid
 from typing import Any
@@ -32,6 +34,7 @@ def result_uid(result: Result, form: str, *kind: str) -> str:
         {
             "frames": [[str(f.dataset.SOPInstanceUID), f.frame_number] for f in result.frames],
             "images": provenance.source_instance_uids,
+            "content": _content(result),
             "model": _facts(provenance.model),
             "route": provenance.route,
             "settings": dict(provenance.settings),
@@ -50,6 +53,15 @@ def device_uid(model: ModelIdentity) -> str:
 def device_serial_number(model: ModelIdentity) -> str:
     """Device Serial Number (0018,1000): the end of the Device UID, short enough to be read out."""
     return device_uid(model)[-16:]
+
+
+def _content(result: Result) -> list[str]:
+    """Digest of pixels and labels, and the values: other bytes may come under the same SOP Instance UID."""
+    digest = hashlib.sha256()
+    for volume in (result.image, result.labels):
+        digest.update(volume.array.tobytes())
+    values = ["absent" if m.value is None else f"{m.value:.6g}" for m in result.measurements]
+    return [digest.hexdigest(), *values]
 
 
 def _facts(model: ModelIdentity) -> list[str | None]:

@@ -203,15 +203,17 @@ def _contrast(dataset: Dataset) -> bool | None:
     return True if named or number(dataset, "ContrastBolusVolume") else None
 
 
-def _age_years(dataset: Dataset) -> float | None:
-    """PatientAge, else the years from birth to the study."""
+def _age_years(dataset: Dataset) -> int | None:
+    """PatientAge, else the time from birth to the study, in completed years: more would tell the birthday."""
     if match := re.fullmatch(r"(\d{1,3})([DWMY])", text(dataset, "PatientAge").strip().upper()):
-        return round(int(match[1]) * YEARS_PER_AGE_UNIT[match[2]], 2)
+        return int(int(match[1]) * YEARS_PER_AGE_UNIT[match[2]])
     try:
         born, studied = (DA(text(dataset, keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
     except ValueError:
         return None
-    return round((studied - born).days / 365.25, 2) if born and studied else None
+    if not born or not studied:
+        return None
+    return int(studied.year - born.year - ((studied.month, studied.day) < (born.month, born.day)))
 
 
 def _header_value(frame: SourceFrame, keyword: str) -> HeaderValue:

@@ -36,7 +36,7 @@ def route(folder: Path, settings: Settings, console: Console) -> None:
         NothingToRead: the folder holds no DICOM.
     """
     for study, series in _studies(folder).items():
-        console.rule(f"Study {escape(study) or 'without a Study Instance UID'}")
+        console.rule(f"Study {escape(study)}")
         with _progress(console) as progress:
             decisions = _examine(series, settings.routes, progress)
         print_decisions(console, decisions)
@@ -103,7 +103,10 @@ def _examine(series: Series, routes: list[Route], progress: Progress) -> list[De
 def _studies(folder: Path) -> Mapping[str, Series]:
     found = read_folder(folder)
     if not found.studies:
-        raise NothingToRead(f"{folder} holds no DICOM images ({len(found.others)} other files).")
+        raise NothingToRead(
+            f"{folder} holds no DICOM images with the UIDs of a study and a series "
+            f"({len(found.others)} other files)."
+        )
     return found.studies
 
 

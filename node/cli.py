@@ -142,12 +142,10 @@ def set_up_logging(level: str) -> None:
 @contextmanager
 def _reported() -> Iterator[None]:
     """Errors in words, each with its exit code."""
+    set_up_logging("WARNING")
     try:
         yield
-    except ConfigurationError as error:
-        _complain(error)
-        raise typer.Exit(WRONG_CALL) from None
-    except (NotADirectoryError, by_hand.NothingToRead) as error:
+    except (ConfigurationError, NotADirectoryError, by_hand.NothingToRead) as error:
         _complain(error)
         raise typer.Exit(WRONG_CALL) from None
     except PeerError as error:

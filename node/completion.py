@@ -73,10 +73,14 @@ class Completion:
         """Until an association closes, or a study may have become quiet."""
         deadlines = [study.last_instance_at + self._quiet_s for study in self._database.open_studies()[:1]]
         wait_s = min([POLL_S, *(deadline - self._database.clock() for deadline in deadlines)])
+        closed: set[str] = set()
         try:
-            return self._closed.get(timeout=max(wait_s, 0.01))
+            closed |= self._closed.get(timeout=max(wait_s, 0.01))
+            # A sender that opens an association per image must not cause a question per image.
+            while True:
+                closed |= self._closed.get_nowait()
         except queue.Empty:
-            return frozenset()
+            return frozenset(closed)
 
     def _complete_quiet(self) -> None:
         quiet_since = self._database.clock() - self._quiet_s

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from inference.facts import SeriesFacts
 
 HIDDEN = "<hidden>"
-IDENTIFYING_GROUPS = (0x0010, 0x0038)  # patient, visit
+IDENTIFYING_GROUPS = (0x0010, 0x0032, 0x0038, 0x0040)  # patient, study request, visit, procedure
 IDENTIFYING_VRS = ("PN", "DA", "DT", "TM")
-IDENTIFYING_KEYWORDS = ("AccessionNumber", "StudyID")
+IDENTIFYING_KEYWORDS = ("AccessionNumber", "StudyID", "DeviceSerialNumber", "ImageComments")
 LONGEST_SHOWN = 80
 
 REASON_OF_FACT = {"measurable": "refusal", "anatomy": "anatomy_reason"}

@@ -13,7 +13,12 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from inference.pipelines import PIPELINE_NAMES
 from node.routes import Route
@@ -141,6 +146,7 @@ class Settings(BaseSettings):
     data_folder: Path = Path("coxa-data")
     receive: ReceiveSettings = ReceiveSettings()
     peers: list[Peer] = []
+    destinations: list[str] = []
     completion: CompletionSettings = CompletionSettings()
     routes: list[Route] = Field(default_factory=_packaged_routes)  # type: ignore[arg-type]
     cluster: ClusterSettings = ClusterSettings()
@@ -177,10 +183,15 @@ class Settings(BaseSettings):
                     f"Known: {', '.join(PIPELINE_NAMES)}"
                 )
         known = {peer.name for peer in self.peers}
+        if len(set(self.destinations)) < len(self.destinations):
+            raise ValueError("destinations: a name is used twice")
+        used = {name for route in self.routes for name in self.destinations_of(route)} | set(
+            self.destinations
+        )
         asked = {self.completion.ask} if self.completion.ask else set()
-        for name in sorted(asked | {name for route in self.routes for name in route.destinations}):
+        for name in sorted(used | asked):
             if name not in known:
-                raise ValueError(f"{name!r} is named in a route or in completion.ask, but not in peers")
+                raise ValueError(f"{name!r} is named in destinations or completion.ask, but not in peers")
         return self
 
     @property
@@ -210,6 +221,10 @@ class Settings(BaseSettings):
             ConfigurationError: there is none.
         """
         return _named(self.routes, name, "route")
+
+    def destinations_of(self, route: Route) -> Sequence[str]:
+        """Names of the peers that get a route's results."""
+        return self.destinations if route.destinations is None else route.destinations
 
     def peer(self, name: str) -> Peer:
         """The peer of this name.
@@ -257,6 +272,8 @@ def _validated(document: Mapping[str, Any], source: str, base: Path) -> Settings
         settings = Settings(**document)
     except ValidationError as error:
         raise ConfigurationError(f"{source} cannot be used:\n{_explain(error)}") from None
+    except SettingsError as error:
+        raise ConfigurationError(f"An environment variable COXA_... cannot be used: {error}.") from None
     return settings.model_copy(update={"data_folder": (base / settings.data_folder).resolve()})
 
 

@@ -23,10 +23,13 @@ from sqlalchemy.orm import Session
 from node.engine import open_engine
 from node.tables import (
     Conflict,
+    Delivery,
+    DeliveryState,
     Instance,
     Job,
     JobKind,
     JobState,
+    MadeResult,
     RejectedInstance,
     Series,
     Study,
@@ -292,4 +295,10 @@ class Database:
                     Job.state.in_((JobState.QUEUED, JobState.LEASED, JobState.FAILED)),
                 )
                 .values(state=JobState.SUPERSEDED, ended_at=self.clock())
+            )
+            results = select(MadeResult.id).where(MadeResult.study_id == study_id)
+            session.execute(
+                update(Delivery)
+                .where(Delivery.result_id.in_(results), Delivery.state == DeliveryState.WAITING)
+                .values(state=DeliveryState.SUPERSEDED, ended_at=self.clock())
             )

@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 from node.config import Peer
-from node.database import Database
 from node.outbox import DueDelivery, Outbox
 from node.scu import Answer, Verdict, send
 
@@ -27,14 +26,12 @@ class Courier:
         peer: the destination.
         outbox: what is to be delivered.
         results_folder: where the objects lie.
-        database: whose clock the rows go by.
     """
 
-    def __init__(self, peer: Peer, outbox: Outbox, results_folder: Path, database: Database) -> None:
+    def __init__(self, peer: Peer, outbox: Outbox, results_folder: Path) -> None:
         self._peer = peer
         self._outbox = outbox
         self._results_folder = results_folder
-        self._clock = database.clock
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"delivery-{peer.name}")
@@ -56,21 +53,31 @@ class Courier:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                delivery = self._outbox.first(self._peer.name)
-                if delivery is not None and delivery.not_before <= self._clock():
-                    self._deliver(delivery)
-                    continue
+                delivery = self._outbox.first_due(self._peer.name)
+                pause_s = self._deliver(delivery) if delivery is not None else POLL_S
             except Exception:
                 logger.exception("Delivery to %s was interrupted; it goes on.", self._peer.name)
-            self._wake.wait(POLL_S)
-            self._wake.clear()
+                pause_s = POLL_S
+            if pause_s:
+                self._wake.wait(pause_s)
+                self._wake.clear()
 
-    def _deliver(self, delivery: DueDelivery) -> None:
+    def _deliver(self, delivery: DueDelivery) -> float:
+        """Offers one result.
+
+        Returns:
+            How long the destination is left alone, s: nobody else is offered to a peer that is not reached.
+        """
         folder = self._results_folder / delivery.folder
-        sent = send(self._peer, [folder / name for name in OBJECTS])
+        study = delivery.study_instance_uid
+        try:
+            sent = send(self._peer, [folder / name for name in OBJECTS])
+        except Exception as error:
+            logger.exception("The result of study %s could not be sent.", study)
+            self._outbox.postpone(delivery, [], f"Sending failed: {type(error).__name__}.")
+            return 0.0
         statuses = [_row(answer) for answer in sent]
         worst = max(sent, key=lambda answer: GRAVITY.index(answer.verdict))
-        study = delivery.study_instance_uid
         if worst.verdict is Verdict.STORED:
             self._outbox.sent(delivery, statuses)
             logger.info("Result of study %s is stored at %s.", study, self._peer.name)
@@ -78,8 +85,11 @@ class Courier:
             self._outbox.refuse(delivery, statuses, worst.text)
             logger.error("%s refuses the result of study %s: %s", self._peer.name, study, worst.text)
         else:
-            self._outbox.postpone(delivery, statuses, worst.text)
             logger.warning("Result of study %s waits for %s: %s", study, self._peer.name, worst.text)
+            pause_s = self._outbox.postpone(delivery, statuses, worst.text)
+            if all(answer.status is None for answer in sent):
+                return pause_s
+        return 0.0
 
 
 def _row(answer: Answer) -> dict[str, object]:

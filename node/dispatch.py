@@ -8,13 +8,16 @@ import logging
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from distributed import Future, KilledWorker
+from sqlalchemy.exc import OperationalError
 
 from inference.errors import Refused
 from node import work
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 LEASE_S = 60.0
 POLL_S = 1.0
+OUR_ROOMS = ("node", "inference", "pipelines", "dicom_out")
 
 
 @dataclass
@@ -51,15 +55,15 @@ class Dispatcher:
         self._jobs = jobs
         self._on_delivery = on_delivery
         self._running: dict[int, _Running] = {}
-        self._finished: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[LeasedJob | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatch")
         self._renewed = 0.0
 
     def start(self) -> None:
         """Starts the worker processes and begins to lease."""
-        work.sweep(self._settings.results_folder)
-        recovered = self._jobs.recover()
+        work.sweep(self._settings.results_folder, self._jobs.result_folders())
+        recovered = self._jobs.recover(held=())
         if recovered:
             logger.info("Took back %d jobs that were under way when the node stopped.", recovered)
         self._workers = Workers(self._settings.cluster)
@@ -75,11 +79,13 @@ class Dispatcher:
         self.wake()
         self._thread.join()
         deadline = time.monotonic() + drain_s
-        while self._running and (left_s := deadline - time.monotonic()) > 0:
-            self._settle(left_s)
-        for running in self._running.values():
-            self._jobs.release(running.job)
-        self._workers.close()
+        try:
+            while self._running and (left_s := deadline - time.monotonic()) > 0:
+                self._settle(left_s)
+            for running in self._running.values():
+                self._jobs.release(running.job)
+        finally:
+            self._workers.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -98,16 +104,20 @@ class Dispatcher:
             job = self._jobs.lease(LEASE_S)
             if job is None:
                 return
-            future = self._submit(job)
+            try:
+                future = self._submit(job)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the job must not stay leased
+                self._fail(job, _without_values(error))
+                continue
             self._running[job.id] = _Running(job, future, time.monotonic())
-            future.add_done_callback(lambda _, job_id=job.id: self._finished.put(job_id))
+            future.add_done_callback(lambda _, job=job: self._finished.put(job))
 
     def _submit(self, job: LeasedJob) -> Future[Any]:
         files = {
             series_instance_uid: [self._settings.spool_folder / path for path in paths]
             for series_instance_uid, paths in self._jobs.files_by_series(job).items()
         }
-        key = f"job-{job.id}-{job.attempt}"
+        key = f"job-{job.id}-{uuid4()}"
         logger.info("%s of study %s, attempt %d", job.kind, job.study_instance_uid, job.attempt)
         if job.kind is JobKind.EXAMINE:
             return self._workers.submit(key, work.examine, files, keywords_of(self._settings.routes))
@@ -125,48 +135,59 @@ class Dispatcher:
         )
 
     def _renew(self) -> None:
-        if self._running and time.monotonic() - self._renewed > LEASE_S / 3:
+        if time.monotonic() - self._renewed > LEASE_S / 3:
             self._jobs.renew(list(self._running), LEASE_S)
+            self._jobs.recover(held=list(self._running))
             self._renewed = time.monotonic()
 
     def _end_overdue(self) -> None:
         limit_s = self._settings.cluster.job_limit_s
-        overdue = [r for r in self._running.values() if time.monotonic() - r.started > limit_s]
+        overdue = {id_ for id_, r in self._running.items() if time.monotonic() - r.started > limit_s}
         if not overdue:
             return
-        for running in overdue:
-            self._jobs.fail(running.job, f"It took longer than cluster.job_limit_s, {limit_s:.0f} s.")
-            del self._running[running.job.id]
         # A computation cannot be interrupted inside its process; ending the processes is what remains.
+        for id_, running in self._running.items():
+            if id_ in overdue:
+                self._fail(running.job, f"It took longer than cluster.job_limit_s, {limit_s:.0f} s.")
+            else:
+                self._jobs.release(running.job)
+        self._running.clear()
         self._workers.restart()
 
     def _settle(self, timeout_s: float) -> None:
         try:
-            job_id = self._finished.get(timeout=timeout_s)
+            job = self._finished.get(timeout=timeout_s)
         except queue.Empty:
             return
-        running = self._running.get(job_id) if job_id is not None else None
-        if running is not None:
+        running = self._running.get(job.id) if job is not None else None
+        if running is None or running.job != job:
+            return
+        try:
             self._write_down(running)
-            del self._running[running.job.id]
+        except OperationalError:
+            # The outcome is not lost: it is written down as soon as the database can be written again.
+            self._finished.put(job)
+            raise
+        del self._running[running.job.id]
 
     def _write_down(self, running: _Running) -> None:
         job = running.job
         try:
-            outcome = running.future.result()
+            self._keep(job, running.future.result())
+        except OperationalError:
+            raise
         except Refused as refusal:
             logger.info("Study %s is not measured by %s: %s", job.study_instance_uid, job.route, refusal)
             self._jobs.refuse(job, str(refusal))
         except (KilledWorker, CancelledError):
             self._fail(job, "The worker process died while it worked on this: out of memory, or killed.")
-        except Exception as error:
-            logger.debug("Traceback of the failed job", exc_info=True)
-            self._fail(job, f"{type(error).__name__}: {error}")
-        else:
-            self._keep(job, outcome)
+        except Exception as error:  # noqa: BLE001 - a worker's exception can be anything
+            self._fail(job, _without_values(error))
 
     def _fail(self, job: LeasedJob, reason: str) -> None:
-        logger.warning("%s of study %s failed (attempt %d)", job.kind, job.study_instance_uid, job.attempt)
+        logger.warning(
+            "%s of study %s failed (attempt %d): %s", job.kind, job.study_instance_uid, job.attempt, reason
+        )
         self._jobs.fail(job, reason)
 
     def _keep(self, job: LeasedJob, outcome: Any) -> None:
@@ -182,5 +203,15 @@ class Dispatcher:
                 ],
             )
         else:
-            self._jobs.finish_measurement(job, outcome, self._settings.route(job.route).destinations)
+            destinations = self._settings.destinations_of(self._settings.route(job.route))
+            self._jobs.finish_measurement(job, outcome, destinations)
             self._on_delivery()
+
+
+def _without_values(error: Exception) -> str:
+    """What went wrong and where. Not the error's text: libraries quote header values in it."""
+    logger.debug("Traceback of a failed job", exc_info=error)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).parent.name in OUR_ROOMS]
+    where = f" in {Path(ours[-1].filename).name} line {ours[-1].lineno}" if ours else ""
+    return f"{type(error).__name__}{where}; log_level DEBUG tells more."

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from node.identifiers import is_uid
+
 Series = Mapping[str, list[Path]]
 
 
@@ -16,7 +18,7 @@ class Folder:
 
     Attributes:
         studies: files by Study Instance UID and Series Instance UID.
-        others: files that are no DICOM instances of a series.
+        others: files that are no DICOM instances of a study and a series.
     """
 
     studies: Mapping[str, Series]
@@ -40,6 +42,10 @@ def read_folder(folder: Path) -> Folder:
             )
             study, series = str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
         except (InvalidDicomError, AttributeError, EOFError, ValueError):
+            others.append(path)
+            continue
+        # They name folders of results: what is no UID (PS3.5 9.1) is not taken for one.
+        if not all(is_uid(uid) for uid in (study, series)):
             others.append(path)
             continue
         studies.setdefault(study, {}).setdefault(series, []).append(path)

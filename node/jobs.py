@@ -1,6 +1,6 @@
 """The queue of work: rows that are leased, done, refused, tried again or given up."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,27 +109,37 @@ class JobQueue:
                 .values(leased_until=self._database.clock() + lease_s)
             )
 
-    def recover(self) -> int:
-        """Takes back what this node held when it died, and what any node let expire.
+    def recover(self, held: Collection[int]) -> int:
+        """Takes back leases of this node that nobody works on, and those any node let expire.
 
         A job that was under way at each of its attempts when its node died is given up: it may be the cause.
+
+        Args:
+            held: jobs that are worked on.
 
         Returns:
             How many leases were taken back.
         """
         now = self._database.clock()
         with self._database.writing() as session:
-            held = session.scalars(
+            lost = session.scalars(
                 select(Job).where(
-                    Job.state == JobState.LEASED, (Job.leased_by == self._node) | (Job.leased_until < now)
+                    Job.state == JobState.LEASED,
+                    Job.id.not_in(held),
+                    (Job.leased_by == self._node) | (Job.leased_until < now),
                 )
             ).all()
-            for job in held:
+            for job in lost:
                 if job.attempts >= self._attempts:
                     self._give_up(job, f"The node stopped during each of {job.attempts} attempts.")
                 else:
                     self._queue_again(job, JobEvent.RELEASE, now)
-            return len(held)
+            return len(lost)
+
+    def result_folders(self) -> set[str]:
+        """Folders of all results, superseded ones too."""
+        with self._database.reading() as session:
+            return set(session.scalars(select(MadeResult.folder)))
 
     def release(self, job: LeasedJob) -> None:
         """Gives a job back that was not the cause of its interruption."""
@@ -234,14 +244,13 @@ class JobQueue:
             if row is None:
                 return False
             self._end(row, JobEvent.FINISH, None)
+            earlier = _current_result(session, row.study_id, row.route)
             known = session.scalars(
-                select(MadeResult.id).where(
-                    MadeResult.report_sop_instance_uid == made.report_sop_instance_uid
-                )
+                select(MadeResult).where(MadeResult.report_sop_instance_uid == made.report_sop_instance_uid)
             ).first()
             if known is not None:
+                self._make_current(session, known, earlier)
                 return True
-            earlier = _current_result(session, row.study_id, row.route)
             result = MadeResult(
                 study_id=row.study_id,
                 job_id=row.id,
@@ -255,12 +264,7 @@ class JobQueue:
             session.add(result)
             session.flush()
             if earlier is not None:
-                earlier.superseded_by = result.id
-                session.execute(
-                    update(Delivery)
-                    .where(Delivery.result_id == earlier.id, Delivery.state == DeliveryState.WAITING)
-                    .values(state=DeliveryState.SUPERSEDED, ended_at=now)
-                )
+                self._supersede(session, earlier, result)
             for destination in destinations:
                 session.add(
                     Delivery(result_id=result.id, destination=destination, not_before=now, queued_at=now)
@@ -300,6 +304,28 @@ class JobQueue:
                 job.attempts = 0
                 job.ended_at = None
             return len(jobs)
+
+    def _make_current(self, session: Session, known: MadeResult, earlier: MadeResult | None) -> None:
+        """An earlier result holds again: what was not sent of it is due again."""
+        known.superseded_by = None
+        if earlier is not None and earlier is not known:
+            self._supersede(session, earlier, known)
+        session.execute(
+            update(Delivery)
+            .where(Delivery.result_id == known.id, Delivery.state == DeliveryState.SUPERSEDED)
+            .values(state=DeliveryState.WAITING, not_before=self._database.clock(), ended_at=None)
+        )
+
+    def _supersede(self, session: Session, earlier: MadeResult, by: MadeResult) -> None:
+        earlier.superseded_by = by.id
+        session.execute(
+            update(Delivery)
+            .where(
+                Delivery.result_id == earlier.id,
+                Delivery.state.in_((DeliveryState.WAITING, DeliveryState.FAILED)),
+            )
+            .values(state=DeliveryState.SUPERSEDED, ended_at=self._database.clock())
+        )
 
     def _give_up(self, job: Job, reason: str) -> None:
         self._end(job, JobEvent.FAIL, reason)

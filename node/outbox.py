@@ -36,8 +36,8 @@ class Outbox:
         self._backoff = backoff
         self._give_up_after_s = give_up_after_s
 
-    def first(self, destination: str) -> DueDelivery | None:
-        """The oldest waiting delivery of a destination, due or not: what came later waits behind it."""
+    def first_due(self, destination: str) -> DueDelivery | None:
+        """The oldest delivery of a destination that is due."""
         with self._database.reading() as session:
             row = session.execute(
                 select(
@@ -49,7 +49,11 @@ class Outbox:
                 )
                 .join(MadeResult, Delivery.result_id == MadeResult.id)
                 .join(Study, MadeResult.study_id == Study.id)
-                .where(Delivery.destination == destination, Delivery.state == DeliveryState.WAITING)
+                .where(
+                    Delivery.destination == destination,
+                    Delivery.state == DeliveryState.WAITING,
+                    Delivery.not_before <= self._database.clock(),
+                )
                 .order_by(Delivery.id)
                 .limit(1)
             ).first()
@@ -64,20 +68,26 @@ class Outbox:
             row.reason = None
             self._end(row, DeliveryState.SENT)
 
-    def postpone(self, delivery: DueDelivery, statuses: Sequence[dict[str, object]], reason: str) -> None:
-        """It did not work this time: again after a pause, or given up when it was offered long enough."""
+    def postpone(self, delivery: DueDelivery, statuses: Sequence[dict[str, object]], reason: str) -> float:
+        """It did not work this time: again after a pause, or given up when it was offered long enough.
+
+        Returns:
+            How long the pause is, s.
+        """
         now = self._database.clock()
         with self._database.writing() as session:
             row = _waiting(session, delivery)
             if row is None:
-                return
+                return 0.0
             row.attempts += 1
             row.statuses = list(statuses)
             row.reason = reason
+            delay_s = self._backoff.delay_s(row.attempts)
             if now - row.queued_at > self._give_up_after_s:
                 self._end(row, DeliveryState.FAILED)
             else:
-                row.not_before = now + self._backoff.delay_s(row.attempts)
+                row.not_before = now + delay_s
+            return delay_s
 
     def refuse(self, delivery: DueDelivery, statuses: Sequence[dict[str, object]], reason: str) -> None:
         """The destination will not take it, however often it is offered."""
@@ -92,12 +102,14 @@ class Outbox:
     def retry(self, study_instance_uid: str | None = None) -> int:
         """Offers again what was given up, of one study or all, and returns how many."""
         now = self._database.clock()
-        query = select(Delivery).where(Delivery.state == DeliveryState.FAILED)
+        query = (
+            select(Delivery)
+            .join(MadeResult, Delivery.result_id == MadeResult.id)
+            .where(Delivery.state == DeliveryState.FAILED, MadeResult.superseded_by.is_(None))
+        )
         if study_instance_uid is not None:
-            query = (
-                query.join(MadeResult, Delivery.result_id == MadeResult.id)
-                .join(Study, MadeResult.study_id == Study.id)
-                .where(Study.study_instance_uid == study_instance_uid)
+            query = query.join(Study, MadeResult.study_id == Study.id).where(
+                Study.study_instance_uid == study_instance_uid
             )
         with self._database.writing() as session:
             rows = session.scalars(query).all()

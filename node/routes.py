@@ -236,7 +236,7 @@ class Route(BaseModel):
         pipeline: name of the pipeline that measures.
         when: conditions; all must hold.
         prefer: ranking; each step decides only what the steps before it left equal.
-        destinations: names of the peers that get the result.
+        destinations: names of the peers that get the result; None for those of config.yaml's top level.
         priority: of two jobs that wait, the higher one is done first.
     """
 
@@ -246,8 +246,15 @@ class Route(BaseModel):
     pipeline: str = Field(min_length=1)
     when: Annotated[tuple[Condition, ...], AfterValidator(_not_empty)]
     prefer: tuple[Preference, ...] = ()
-    destinations: tuple[str, ...] = ()
+    destinations: tuple[str, ...] | None = None
     priority: int = 0
+
+    @field_validator("destinations")
+    @classmethod
+    def _names_each_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("names a destination twice")
+        return value
 
 
 @cache

@@ -30,6 +30,8 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 MOST_CONTEXTS = 128
 NO_ANSWER = "No answer came: it is not known whether the instance was stored."
 PENDING = (0xFF00, 0xFF01)
+MADE_FROM_IMAGES = ("SEG", "SR", "PR", "KO")
+"""Modalities of series that a PACS has and a scanner never sends: our own results are among them."""
 
 
 class PeerError(Exception):
@@ -138,7 +140,7 @@ def related_instances(peer: Peer, study_instance_uid: str) -> RelatedInstances:
         series={
             str(match.SeriesInstanceUID): _number(match, "NumberOfSeriesRelatedInstances")
             for match in series
-            if "SeriesInstanceUID" in match
+            if "SeriesInstanceUID" in match and match.get("Modality") not in MADE_FROM_IMAGES
         },
     )
 
@@ -217,6 +219,8 @@ def _meaning(status: int) -> tuple[Verdict, str]:
         return Verdict.NEVER, f"Refused: the data set cannot be understood, {shown}."
     if status == 0x0122:
         return Verdict.NEVER, f"Refused: the SOP class is not supported, {shown}."
+    if status in (0x0105, 0x0106, 0x0117):
+        return Verdict.NEVER, f"Refused: an attribute is not acceptable, {shown}."
     if status == 0x0124:
         return Verdict.NEVER, f"Refused: not authorised, {shown}."
     return Verdict.NOT_NOW, f"Failed, {shown}."
@@ -275,6 +279,7 @@ def _find(
     query.StudyInstanceUID = study_instance_uid
     if level == "SERIES":
         query.SeriesInstanceUID = ""
+        query.Modality = ""
     setattr(query, count, None)
     matches = []
     for status, match in association.send_c_find(query, StudyRootQueryRetrieveInformationModelFind):

@@ -4,7 +4,9 @@ import fcntl
 import logging
 import os
 import signal
+import socket
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -41,9 +43,7 @@ class Service:
         self.database = Database.open(settings.database_url)
         self.jobs = job_queue(settings, self.database)
         self.outbox = outbox(settings, self.database)
-        self._couriers = [
-            Courier(peer, self.outbox, settings.results_folder, self.database) for peer in settings.peers
-        ]
+        self._couriers = [Courier(peer, self.outbox, settings.results_folder) for peer in settings.peers]
         self._dispatcher = Dispatcher(settings, self.jobs, self._wake_couriers)
         ask = settings.completion.ask
         self._completion = Completion(
@@ -57,29 +57,39 @@ class Service:
         )
 
     def start(self) -> None:
-        """From the inside out: nobody is let in before everything behind the door works."""
-        self._dispatcher.start()
-        for courier in self._couriers:
-            courier.start()
-        self._completion.start()
-        self._receiver.start()
+        """From the inside out: nobody is let in before everything behind the door works.
+
+        Raises:
+            OSError: the port cannot be listened on; what had started is stopped again.
+        """
+        with ExitStack() as started:
+            started.callback(self._lock.close)
+            started.callback(self.database.close)
+            for courier in self._couriers:
+                courier.start()
+                started.callback(courier.stop)
+            self._dispatcher.start()
+            started.callback(self._dispatcher.stop, DRAIN_S)
+            self._completion.start()
+            started.callback(self._completion.stop)
+            self._receiver.start()
+            started.callback(self._receiver.stop)
+            self._started = started.pop_all()
         host, port = self._receiver.address
         logger.info("Coxa receives on %s port %d. Research use only - not for diagnosis.", host, port)
 
-    def stop(self, drain_s: float = DRAIN_S) -> None:
+    def stop(self) -> None:
         """From the outside in: receive no more, end what is under way, keep the rest for the next start."""
-        logger.info("Stopping: what is under way may end within %.0f s.", drain_s)
-        self._receiver.stop()
-        self._completion.stop()
-        self._dispatcher.stop(drain_s)
-        for courier in self._couriers:
-            courier.stop()
-        self.database.close()
-        self._lock.close()
+        logger.info("Stopping: work that is under way may end within %.0f s.", DRAIN_S)
+        self._started.close()
         logger.info("Stopped.")
 
     def run(self) -> None:
-        """Serves until SIGTERM or SIGINT."""
+        """Serves until SIGTERM or SIGINT.
+
+        Raises:
+            OSError: as for ``start``.
+        """
         told_to_stop = threading.Event()
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -88,8 +98,10 @@ class Service:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         self.start()
-        told_to_stop.wait()
-        self.stop()
+        try:
+            told_to_stop.wait()
+        finally:
+            self.stop()
 
     def _wake_couriers(self) -> None:
         for courier in self._couriers:
@@ -100,7 +112,7 @@ def job_queue(settings: Settings, database: Database) -> JobQueue:
     """The queue as this node sees it."""
     retry = settings.retry
     backoff = Backoff(retry.first_delay_s, retry.longest_delay_s)
-    return JobQueue(database, settings.receive.ae_title, retry.attempts, backoff)
+    return JobQueue(database, socket.gethostname(), retry.attempts, backoff)
 
 
 def outbox(settings: Settings, database: Database) -> Outbox:

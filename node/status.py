@@ -49,6 +49,7 @@ class StudyStatus:
 
     study_instance_uid: str
     state: str
+    complete: str | None
     revision: int
     instances: int
     conflicts: int
@@ -107,7 +108,8 @@ def _study(session: Session, study: Study) -> StudyStatus:
     )
     return StudyStatus(
         study_instance_uid=study.study_instance_uid,
-        state=_stands(study, jobs, bool(results)),
+        state=_stands(study, jobs),
+        complete=study.completed_because if study.state is StudyState.COMPLETE else None,
         revision=study.revision,
         instances=session.scalar(instances) or 0,
         conflicts=session.scalar(conflicts) or 0,
@@ -118,7 +120,7 @@ def _study(session: Session, study: Study) -> StudyStatus:
     )
 
 
-def _stands(study: Study, jobs: Sequence[Job], has_result: bool) -> str:
+def _stands(study: Study, jobs: Sequence[Job]) -> str:
     if study.state is StudyState.RECEIVING:
         return "receiving"
     states = {job.state for job in jobs}
@@ -130,7 +132,7 @@ def _stands(study: Study, jobs: Sequence[Job], has_result: bool) -> str:
         return "failed"
     if JobState.REFUSED in states:
         return "refused"
-    return "measured" if has_result else "not eligible"
+    return "measured" if any(job.kind is JobKind.MEASURE for job in jobs) else "not eligible"
 
 
 def _job(job: Job) -> str:

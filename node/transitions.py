@@ -1,6 +1,6 @@
 """What may become of a job, as a table.
 
-A change that is not in it is refused, so a worker that comes back late cannot overwrite what happened meanwhile.
+A change that is not in it is refused: a worker that comes back late cannot overwrite what happened meanwhile.
 """
 
 from collections.abc import Mapping

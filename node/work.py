@@ -106,10 +106,15 @@ def _report_of(made: FinishedResult) -> "ObjectReference":
     )
 
 
-def sweep(results_folder: Path) -> None:
-    """Removes what workers that died have left half written. Call it only while no worker runs."""
-    for folder in results_folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(folder)
+def sweep(results_folder: Path, known: Collection[str]) -> None:
+    """Removes what no row knows: half written by a worker that died, or superseded before it was done.
+
+    Call it only while no worker runs.
+    """
+    if results_folder.is_dir():
+        for folder in results_folder.iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder)
 
 
 def _sync(path: Path) -> None:

@@ -5,12 +5,23 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, LocalCluster
+from distributed.security import Security
 
 from node.config import ClusterSettings
 
 WORKER_ENVIRONMENT = {
     # Warnings of the DICOM libraries quote header values, and worker output ends in the service's log.
     "PYTHONWARNINGS": "ignore",
+}
+
+
+SETTINGS = {
+    # Attempts are counted in the database, so the scheduler must not make its own.
+    "distributed.scheduler.allowed-failures": 0,
+    # Nobody looks at Dask's own pages; what they would serve is left out.
+    "distributed.scheduler.dashboard.enabled": False,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -22,19 +33,22 @@ class Workers:
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
-        # Attempts are counted in the database, so the scheduler must not make its own.
-        dask.config.set({"distributed.scheduler.allowed-failures": 0})
+        dask.config.set(SETTINGS)
+        # What the scheduler is sent, it unpickles: only this process and its workers may talk to it.
+        security = Security.temporary()
         self._cluster = LocalCluster(
             n_workers=settings.workers,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            protocol="tls",
+            security=security,
+            dashboard_address="127.0.0.1:0",
             memory_limit=settings.memory_limit_bytes,
             env=WORKER_ENVIRONMENT,
             silence_logs="CRITICAL",
         )
-        self._client = Client(self._cluster)
+        self._client = Client(self._cluster, security=security)
 
     def submit(self, key: str, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Calls ``function`` in a worker. ``key`` names the call and must be new."""

@@ -79,8 +79,7 @@ def _write_config(pacs_port: int, node_port: int) -> Path:
     settings["receive"] |= {"port": node_port, "min_free_disk_bytes": 500_000_000}
     settings["peers"] = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs_port}]
     settings["completion"]["quiet_s"] = 1
-    for route in settings["routes"]:
-        route["destinations"] = ["pacs"]
+    settings["destinations"] = ["pacs"]
     path = OUTPUT / "config.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return path

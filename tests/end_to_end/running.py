@@ -13,7 +13,7 @@ import yaml
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
-from node.config import Peer, Settings, load_settings
+from node.config import Peer, load_settings
 from node.database import Database
 from node.scu import PeerError, echo
 from node.status import StudyStatus, read_status
@@ -53,9 +53,7 @@ class RunningNode:
         }
         for name, section in settings.items():
             document[name] = {**document.get(name, {}), **section} if isinstance(section, dict) else section
-        document["routes"] = Settings().model_dump(mode="json", by_alias=True, exclude_none=True)["routes"]
-        for route in document["routes"]:
-            route["destinations"] = [peer["name"] for peer in document.get("peers", [])]
+        document["destinations"] = [peer["name"] for peer in settings.get("peers", [])]
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(document), encoding="utf-8")
         self.settings = load_settings(self.config)

@@ -76,7 +76,7 @@ def test_measured(hip_tissue: Route, facts: SeriesFacts) -> None:
         (series("1", slice_spacing_mm=8.0), "slice_spacing_mm"),
         (series("1", anatomy=[], anatomy_reason="no femoral head was found"), "anatomy"),
         (series("1", anatomy=["thigh"]), "anatomy"),
-        (series("1", age_years=17.5), "age_years"),
+        (series("1", age_years=17), "age_years"),
     ],
 )
 def test_left_for_one_reason(hip_tissue: Route, facts: SeriesFacts, fails: str) -> None:

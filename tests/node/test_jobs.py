@@ -112,7 +112,7 @@ def test_a_refusal_is_final_and_no_error(database: Database, jobs: JobQueue) -> 
 def test_a_node_finds_its_leases_when_it_comes_back(database: Database, jobs: JobQueue) -> None:
     complete(database)
     lease(jobs)
-    assert jobs.recover() == 1
+    assert jobs.recover(held=()) == 1
     assert lease(jobs).attempt == 2
 
 
@@ -120,9 +120,9 @@ def test_a_node_leaves_the_leases_of_others(database: Database, jobs: JobQueue, 
     other = JobQueue(database, "OTHER", 3, BACKOFF)
     complete(database)
     lease(jobs)
-    assert other.recover() == 0
+    assert other.recover(held=()) == 0
     clock.advance(61)
-    assert other.recover() == 1
+    assert other.recover(held=()) == 1
 
 
 def test_a_renewed_lease_does_not_expire(database: Database, jobs: JobQueue, clock: Clock) -> None:
@@ -132,14 +132,14 @@ def test_a_renewed_lease_does_not_expire(database: Database, jobs: JobQueue, clo
     clock.advance(50)
     jobs.renew([job.id], 60)
     clock.advance(50)
-    assert other.recover() == 0
+    assert other.recover(held=()) == 0
 
 
 def test_a_job_that_always_kills_its_node_is_given_up(database: Database, jobs: JobQueue) -> None:
     complete(database)
     for _ in range(3):
         lease(jobs)
-        jobs.recover()
+        jobs.recover(held=())
     assert jobs.lease(60) is None
     assert stands(database) == "failed"
 
@@ -159,7 +159,7 @@ def test_a_worker_that_comes_back_late_changes_nothing(
     clock.advance(1)
     database.record_instance(instance(2))
     assert not jobs.finish_measurement(late, FinishedResult("9", "1.0", "1.1", "9"), ["pacs"])
-    assert outbox.first("pacs") is None
+    assert outbox.first_due("pacs") is None
 
 
 def test_a_new_result_supersedes_the_old_and_its_delivery(
@@ -172,7 +172,7 @@ def test_a_new_result_supersedes_the_old_and_its_delivery(
     measure(jobs, "10")
     (study,) = read_status(database, 1).studies
     assert [result.folder for result in study.results] == ["10"]
-    first = outbox.first("pacs")
+    first = outbox.first_due("pacs")
     assert first is not None
     assert first.folder == "10"
 
@@ -182,13 +182,13 @@ def test_the_same_work_again_is_not_a_new_result(
 ) -> None:
     complete(database)
     measure(jobs, "9")
-    delivery = outbox.first("pacs")
+    delivery = outbox.first_due("pacs")
     assert delivery is not None
     outbox.sent(delivery, [])
     clock.advance(1)
     complete(database, number=2)
     measure(jobs, "9")
-    assert outbox.first("pacs") is None
+    assert outbox.first_due("pacs") is None
     assert stands(database) == "measured"
 
 

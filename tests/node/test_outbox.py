@@ -20,7 +20,7 @@ def outbox(database: Database) -> Outbox:
 
 
 def first(outbox: Outbox) -> DueDelivery:
-    delivery = outbox.first("pacs")
+    delivery = outbox.first_due("pacs")
     assert delivery is not None
     return delivery
 
@@ -31,20 +31,20 @@ def status(database: Database) -> DeliveryStatus:
 
 def test_a_sent_result_is_gone(outbox: Outbox, database: Database) -> None:
     outbox.sent(first(outbox), [{"status": 0}])
-    assert outbox.first("pacs") is None
+    assert outbox.first_due("pacs") is None
     assert status(database).state == "sent"
 
 
 def test_other_destinations_have_nothing(outbox: Outbox) -> None:
-    assert outbox.first("archive") is None
+    assert outbox.first_due("archive") is None
 
 
 def test_a_postponed_result_waits_longer_each_time(outbox: Outbox, clock: Clock) -> None:
     pauses = []
     for _ in range(4):
-        outbox.postpone(first(outbox), [], "no answer")
-        pauses.append(first(outbox).not_before - clock.now)
-        clock.now = first(outbox).not_before
+        pauses.append(outbox.postpone(first(outbox), [], "no answer"))
+        assert outbox.first_due("pacs") is None
+        clock.advance(pauses[-1])
     limits = [(5, 10), (10, 20), (20, 40), (40, 80)]
     assert all(low <= pause <= high for pause, (low, high) in zip(pauses, limits, strict=True))
 
@@ -54,7 +54,7 @@ def test_it_is_given_up_after_long_and_can_be_offered_again(
 ) -> None:
     clock.advance(1001)
     outbox.postpone(first(outbox), [], "no answer")
-    assert outbox.first("pacs") is None
+    assert outbox.first_due("pacs") is None
     assert (status(database).state, status(database).reason) == ("failed", "no answer")
     assert outbox.retry() == 1
     outbox.postpone(first(outbox), [], "no answer")
@@ -63,10 +63,30 @@ def test_it_is_given_up_after_long_and_can_be_offered_again(
 
 def test_a_refusal_for_good_is_final(outbox: Outbox, database: Database) -> None:
     outbox.refuse(first(outbox), [{"status": 0x0122}], "SOP class not supported")
-    assert outbox.first("pacs") is None
+    assert outbox.first_due("pacs") is None
     assert status(database).state == "failed"
 
 
 @pytest.mark.parametrize("attempts", [1, 5, 50, 5000])
 def test_no_pause_is_longer_than_the_longest(attempts: int) -> None:
     assert 0 < Backoff(1, 60).delay_s(attempts) <= 60
+
+
+def test_what_was_superseded_is_not_offered_again(outbox: Outbox, database: Database, clock: Clock) -> None:
+    jobs = JobQueue(database, "COXA", 3, BACKOFF)
+    outbox.refuse(first(outbox), [], "SOP class not supported")
+    clock.advance(1)
+    complete(database, number=2)
+    measure(jobs, "10")
+    assert outbox.retry() == 0
+    assert first(outbox).folder == "10"
+
+
+def test_nothing_outdated_is_sent_while_a_study_grows(
+    outbox: Outbox, database: Database, clock: Clock
+) -> None:
+    clock.advance(1)
+    complete(database, number=2)
+    assert outbox.first_due("pacs") is None
+    measure(JobQueue(database, "COXA", 3, BACKOFF), "9")
+    assert first(outbox).folder == "9", "the same result holds again"
