@@ -38,10 +38,13 @@ Half of it is the distance of a hip joint's centre from the midline: mean 86 mm 
 6:37707), with room for small and large adults.
 """
 LOPSIDED_MM = (75, 40)
-"""How much higher or further back one head may lie than the other: pelvic obliquity, a patient half turned."""
+"""How much higher one head may lie than the other: pelvic obliquity."""
+TURNED_DEGREES = (45, 25)
+"""How far a patient may be turned about the body's long axis."""
 UNEQUAL_MM = (8, 4)
 """Difference between the radii of both heads."""
-FROM_MIDLINE_MM = (35, 55)
+BODY_HU = -300
+FROM_MIDLINE_MM = (25, 45)
 HIP_WIDTH_MM = 250.0
 """A body is wider at its hips; where the picture shows less, nobody knows where the midline is."""
 THIGH_BELOW_MM = 95.0
@@ -89,8 +92,8 @@ class _Hip:
 
     Attributes:
         shaft: centres of cross-sections, points of the scan, downwards.
-        shaft_seen: 0 to 1, share of the levels below the lesser trochanter that show a shaft; 0.5 where there are
-            hardly any.
+        shaft_seen: 0 to 1, share of the levels below the lesser trochanter that show a shaft; 0.5 where there
+            are hardly any.
         evidence: 0 to 1, from this side alone.
     """
 
@@ -115,16 +118,27 @@ def find_anatomy(volume: hd.Volume) -> Anatomy:
     if extent_mm.min() < LEAST_EXTENT_MM:
         return Anatomy((), (), f"The volume covers only {extent_mm.min():.0f} mm: less than a femoral head.")
     coarse = fine.reduced(COARSE_MM)
-    balls = [fit_sphere(fine, centre) for centre in sphere_centres(coarse)]
-    judged = [judge(fine, ball, side) for ball, side in product(balls, Side)]
+    judged = [head for centre in sphere_centres(coarse) for head in _judged(fine, coarse, centre)]
     likely = sorted((head for head in judged if head.likelihood > LIKELY), key=lambda head: -head.likelihood)
 
-    hips = _best_pair(fine, likely) or _best_single(fine, coarse, likely)
+    hips = _best_pair(fine, likely) or _best_single(fine, likely)
     if not hips:
         return Anatomy((), (), _why_none(fine, judged))
     femora = tuple(_femur(fine, hip) for hip in sorted(hips, key=lambda hip: hip.head.side))
     metal = any(head.density > METAL_HU for head in judged)
     return Anatomy(_regions(fine, hips), femora, _why_found(femora, metal=metal))
+
+
+def _judged(fine: Scan, coarse: Scan, centre_mm: Floats) -> list[FemoralHead]:
+    """What each side makes of the ball near a point: of its better fit, of the other where that is no head."""
+    heads: list[FemoralHead] = []
+    for ball in fit_sphere(fine, centre_mm):
+        if any(head.likelihood > LEAST_CONFIDENCE for head in heads):
+            break
+        for side in Side:
+            head = judge(fine, ball, side)
+            heads.append(replace(head, likelihood=head.likelihood * _beside_midline(coarse, head)))
+    return heads
 
 
 def _best_pair(fine: Scan, heads: Sequence[FemoralHead]) -> tuple[_Hip, ...]:
@@ -150,27 +164,28 @@ def _sides(heads: Sequence[FemoralHead]) -> list[tuple[FemoralHead, FemoralHead]
 
 def _match(left: FemoralHead, right: FemoralHead) -> float:
     """0 to 1: can these be the hips of one person?"""
-    up, back, apart = left.sphere.centre_mm - right.sphere.centre_mm
+    up, back, sideways = left.sphere.centre_mm - right.sphere.centre_mm
     narrow, wide = SEPARATION_MM
+    apart = np.hypot(back, sideways)
+    turned = np.degrees(np.arctan2(abs(back), sideways))
     unequal = abs(left.sphere.radius_mm - right.sphere.radius_mm)
     return float(
         ramp(apart, *narrow)
         * ramp(apart, *wide)
         * ramp(abs(up), *LOPSIDED_MM)
-        * ramp(abs(back), *LOPSIDED_MM)
+        * ramp(turned, *TURNED_DEGREES)
         * ramp(unequal, *UNEQUAL_MM)
     )
 
 
-def _best_single(fine: Scan, coarse: Scan, heads: Sequence[FemoralHead]) -> tuple[_Hip, ...]:
+def _best_single(fine: Scan, heads: Sequence[FemoralHead]) -> tuple[_Hip, ...]:
     """The surest head on its own; it needs more evidence than one of a pair."""
     best: tuple[_Hip, ...] = ()
     for head in heads:
-        prior = _beside_midline(coarse, head)
-        if prior * head.likelihood < LEAST_ALONE:
+        if head.likelihood < LEAST_ALONE:
             continue
         hip = _examined(fine, head)
-        evidence = prior * hip.evidence * ALONE * hip.shaft_seen
+        evidence = hip.evidence * ALONE * hip.shaft_seen
         if evidence >= LEAST_ALONE and (not best or evidence > best[0].evidence):
             best = (replace(hip, evidence=evidence),)
     return best
@@ -195,14 +210,14 @@ def _neck_covered(scan: Scan, head: FemoralHead) -> bool:
 def _beside_midline(coarse: Scan, head: FemoralHead) -> float:
     """0 to 1: does the head lie as far to its side of the body's middle as a hip does?"""
     row = round((head.sphere.centre_mm[0] - coarse.first_mm[0]) / coarse.voxel_mm[0])
-    parts, count = ndimage.label(coarse.hu[row] > -300)
+    row = min(max(row, 0), coarse.hu.shape[0] - 1)
+    parts, count = ndimage.label(coarse.hu[row] > BODY_HU)
     if not count:
         return 0.0
-    body = parts == np.bincount(parts[parts > 0]).argmax()
-    columns = coarse.first_mm[2] + coarse.voxel_mm[2] * np.flatnonzero(body.any(axis=0))
-    if np.ptp(columns) < HIP_WIDTH_MM:
-        return 0.9
-    middle = (columns[0] + columns[-1]) / 2
+    _, columns = np.nonzero(parts == np.bincount(parts[parts > 0]).argmax())
+    if np.ptp(columns) * coarse.voxel_mm[2] < HIP_WIDTH_MM:
+        return 1.0
+    middle = coarse.first_mm[2] + coarse.voxel_mm[2] * columns.mean()
     return float(ramp((head.sphere.centre_mm[2] - middle) * TOWARDS[head.side], *FROM_MIDLINE_MM))
 
 
@@ -248,4 +263,4 @@ def _why_none(scan: Scan, judged: Sequence[FemoralHead]) -> str:
         return "Both femoral heads were found, but the volume ends above their necks."
     if any(head.density > METAL_HU for head in judged):
         return "No femoral head was found; there is a metal ball of the size of one."
-    return f"No femoral head was found: none of {len(judged) // 2} dense balls has a socket, a neck and free sides."
+    return "No femoral head was found: no dense ball has a socket, a neck and free sides as one has."

@@ -32,18 +32,18 @@ def find_body(smooth: NDArray[np.float32], skeleton: Mask, pixel_mm: Pixel, fram
     """
     tissue = smooth > BODY_HU
     core = opened(tissue, THINNEST_MM / 2, pixel_mm)
-    for plane, bones in zip(core, skeleton, strict=True):
-        parts, _ = ndimage.label(plane)
-        plane &= np.isin(parts, np.unique(parts[bones & plane]))
+    for index, bones in enumerate(skeleton):
+        parts, _ = ndimage.label(core[index])
+        core[index] &= np.isin(parts, np.unique(parts[bones & core[index]]))
     body = filled(dilated(core, 2.0, pixel_mm) & tissue)
     depth_mm = distance_mm(~body, pixel_mm)
-    for index, plane in enumerate(body):
+    for index in range(len(body)):
         deep = smooth[index] * (depth_mm[index] > SKIN_MARKER_MM)
         arms = _arm_bones(deep, skeleton[index], index, pixel_mm, frame)
         if arms.any():
             # The narrowest place between arm and trunk is where the distance to the surface is least.
             markers = np.where(arms, 1, np.where(skeleton[index], 2, 0))
-            plane &= watershed(-depth_mm[index], markers, mask=plane) == 2
+            body[index] &= watershed(-depth_mm[index], markers, mask=body[index]) == 2
     return body
 
 
@@ -57,4 +57,6 @@ def _arm_bones(
     hips = lateral_mm[skeleton]
     beside = (lateral_mm < hips.min() - BESIDE_HIP_MM) | (lateral_mm > hips.max() + BESIDE_HIP_MM)
     before = frame.posterior_mm < frame.posterior_mm[skeleton].min() - BEFORE_HIP_MM
-    return without_small_parts(((plane > BONE_HU) & (beside | before))[None], ARM_BONE_MM2, pixel_mm)[0]
+    dense = (plane > BONE_HU) & (beside | before)
+    arms: Mask = without_small_parts(dense[None], ARM_BONE_MM2, pixel_mm)[0]
+    return arms

@@ -13,7 +13,7 @@ BONE_HU = 150
 """Imani 2025, section 2.3: from here on bone is trabecular, above 300 cortical."""
 
 GAPS_MM = (1.5, 3.0, 5.0, 7.0)
-"""Radii tried, one after the other, to close gaps in a cortex thinned by age or by the partial volume effect."""
+"""Radii tried, one after the other, to close gaps in a cortex that age or partial volume made thin."""
 
 CORTICAL_HU = 300
 """Imani 2025, section 2.3: above it bone is cortical."""
@@ -74,7 +74,8 @@ def _blurred_rim(smooth: NDArray[np.float32], bone: Mask, pixel_mm: Pixel) -> Ma
     reach = [2 * round(PARTIAL_VOLUME_MM / side) + 1 for side in pixel_mm]
     cortex = ndimage.maximum_filter(smooth, size=(1, *reach))
     surface = bone & dilated(~bone, PARTIAL_VOLUME_MM, pixel_mm)
-    return surface & (smooth > BONE_HU) & (smooth < np.clip(cortex / 2, BONE_HU, CORTICAL_HU))
+    rim: Mask = surface & (smooth > BONE_HU) & (smooth < np.clip(cortex / 2, BONE_HU, CORTICAL_HU))
+    return rim
 
 
 def joint_spaces(bones: NDArray[np.uint8], pixel_mm: Pixel, frame: PelvicFrame) -> Mask:

@@ -1,22 +1,21 @@
-"""Noise out, edges kept, so that fat between muscles is not lost to a filter nor made by noise."""
+"""Noise in CT: how much there is, and what is done about it before HU are compared with thresholds."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.restoration import denoise_nl_means
 
-SOFT_HU = (-250, 350)
-"""Noise matters between fat and muscle; bone and air are clipped so that they do not rule the filter."""
-FLAT_HU = 150.0
-STRENGTH = 0.6
-"""Cut-off of the filter, in standard deviations of the noise."""
-LEAST_NOISE_HU = 4.0
-"""Below this there is nothing to filter."""
+SOFT_HU = 150
+"""Soft tissue lies within this of water."""
+
+NOISY_HU = 25.0
+"""In synthetic CT of two adults a median of 3 x 3 pixels cost intermuscular fat 0.03 to 0.04 of its Dice
+coefficient at 12 and 25 HU of noise, where it closes thin fat planes; at 40 HU it gained 0.01 there, 0.02 in
+muscle and subcutaneous fat and 0.04 to 0.07 in marrow."""
 
 
 def noise_hu(hu: NDArray[np.int16]) -> float:
     """Standard deviation of the noise in soft tissue, robust to edges; ``hu`` is (slice, row, column)."""
-    soft = abs(hu) < FLAT_HU
+    soft = abs(hu) < SOFT_HU
     if not soft.any():
         return 0.0
     values = hu.astype(np.float32)
@@ -24,15 +23,9 @@ def noise_hu(hu: NDArray[np.int16]) -> float:
     return float(1.4826 * np.median(abs(rest[soft])))
 
 
-def denoised(hu: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Non-local means, slice by slice, with a strength that follows the noise."""
-    noise = noise_hu(hu)
-    clipped = hu.clip(*SOFT_HU).astype(np.float32)
-    if noise < LEAST_NOISE_HU:
-        return clipped
-    return np.stack(
-        [
-            denoise_nl_means(plane, patch_size=3, patch_distance=5, h=STRENGTH * noise, sigma=noise)
-            for plane in clipped
-        ]
-    )
+def for_thresholds(hu: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The HU that thresholds are applied to: as they are, or the median of 3 x 3 pixels where noise rules."""
+    if noise_hu(hu) <= NOISY_HU:
+        return hu
+    calm: NDArray[np.int16] = ndimage.median_filter(hu, size=(1, 3, 3))
+    return calm

@@ -36,7 +36,7 @@ from inference.volume import SeriesLayout, ordered_planes
 HeaderValue = str | int | float | list["HeaderValue"] | None
 ComputedValue = str | int | float | bool | list[str] | None
 
-COARSE_SPACING_MM = 6.0
+COARSE_SPACING_MM = 4.0
 """Slices this far apart suffice to find the hips."""
 
 AXIAL_WITHIN_DEGREES = 10.0

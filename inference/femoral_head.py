@@ -20,11 +20,13 @@ A vertebra has neighbours above and below, a humeral head its shaft below, a con
 ends.
 """
 CORTEX_HU = (10, 30)
-"""By how much the densest part of the surface exceeds the inside: bowel and kidneys full of contrast have none."""
+"""By how much the densest parts of the surface exceed the inside; bowel full of contrast has no cortex."""
 METAL_HU = 1100.0
 """No femoral head is as dense as this."""
-CROWDED = (0.95, 0.6)
-"""Share of directions with bone on sides that should be free: never in a hip; still possible in a deep socket."""
+UNLIKELY = 0.05
+"""Needs no look at its neck."""
+CROWDED = (1.0, 0.7)
+"""Share of directions with bone on sides that should be free: never in a hip; possible in a deep socket."""
 NECK = ((-0.6, 0.05, 0.8), 45)
 """Where the neck can leave the head, in whatever rotation of the leg."""
 NECK_DIRECTIONS = sphere_directions(400)
@@ -42,7 +44,8 @@ class FemoralHead:
     Attributes:
         density: typical HU of its inside.
         neck_direction: unit vector from the head's centre along the neck.
-        neck: 0 to 1, how much of a tube of bone the neck looks like; None where the volume ends too soon.
+        neck: 0 to 1, how much of a tube of bone the neck looks like; None where the volume
+            ends too soon or the ball is unlikely anyway.
         likelihood: 0 to 1, that this is the femoral head of that side.
     """
 
@@ -61,7 +64,7 @@ def judge(scan: Scan, sphere: Sphere, side: Side) -> FemoralHead:
     likelihood = (
         ramp(sphere.radius_mm, 16.5, 19)
         * ramp(sphere.radius_mm, 32.5, 30.5)
-        * ramp(sphere.surface, 0.25, 0.4)
+        * ramp(sphere.surface, 0.15, 0.3)
         * ramp(density, 70, 110)
         * ramp(density, METAL_HU, 800)
         * ramp(np.percentile(inner[:, :4].mean(axis=1), 5), 10, 70)
@@ -73,6 +76,8 @@ def judge(scan: Scan, sphere: Sphere, side: Side) -> FemoralHead:
     likelihood = likelihood * ramp(bone[_cone(SOCKET, side)].mean(), 0.25, 0.55)
     for free in FREE:
         likelihood = likelihood * ramp(bone[_cone(free, side)].mean(), *CROWDED)
+    if likelihood < UNLIKELY:
+        return FemoralHead(sphere, side, density, _neck_axis(side), None, 0.0)
     direction, neck = _neck(scan, sphere, side, density)
     if neck is not None:
         likelihood = likelihood * ramp(neck, 0.3, 0.6)
@@ -94,9 +99,8 @@ def _bone_around(scan: Scan, sphere: Sphere, density: float) -> Floats:
 
 def _neck(scan: Scan, sphere: Sphere, side: Side, density: float) -> tuple[Floats, float | None]:
     """Direction in which the ball goes on as a tube of bone in soft tissue, and how well it does."""
-    (head, back, outwards), half_angle = NECK
-    axis = unit((head, back, outwards * TOWARDS[side]))
-    directions = NECK_DIRECTIONS[cone(NECK_DIRECTIONS, axis, half_angle)]
+    axis = _neck_axis(side)
+    directions = NECK_DIRECTIONS[cone(NECK_DIRECTIONS, axis, NECK[1])]
     tubes = _tube(scan, sphere, directions, density)
     if tubes is None:
         return axis, None
@@ -104,6 +108,11 @@ def _neck(scan: Scan, sphere: Sphere, side: Side, density: float) -> tuple[Float
     direction = unit((good[:, None] * directions).sum(axis=0))
     tube = _tube(scan, sphere, direction[None], density)
     return direction, None if tube is None else float(tube[0])
+
+
+def _neck_axis(side: Side) -> Floats:
+    head, back, outwards = NECK[0]
+    return unit((head, back, outwards * TOWARDS[side]))
 
 
 def _tube(scan: Scan, sphere: Sphere, directions: Floats, density: float) -> Floats | None:

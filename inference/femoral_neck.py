@@ -35,7 +35,7 @@ METAL_WITHIN_MM = 22.0
 METAL_TO_RADII = 2.2
 
 THICKNESS_MM = (18.0, 45.0)
-"""Thickness of adult necks: 23.9 +- 1.4 mm in 125 dry femora (doi 10.5281/zenodo.17642179), more in large men."""
+"""Of adult necks: 23.9 +- 1.4 mm in 125 dry femora (doi 10.5281/zenodo.17642179), more in large men."""
 QUALITY = (0.7, 0.93)
 """Of the section's outline: useless and faultless."""
 LEAST_COVERED = 0.9
@@ -125,7 +125,9 @@ def _measured(volume: hd.Volume, femur: ProximalFemur) -> _Neck:
     centre = scan.point(femur.head_centre_mm)
     hip = scan.between(centre - REACH_MM, centre + REACH_MM)
     fine = hip.reduced(FINE_MM)
-    head = judge(fine, fit_sphere(fine, centre), femur.side)
+    head = max(
+        (judge(fine, ball, femur.side) for ball in fit_sphere(fine, centre)), key=lambda head: head.likelihood
+    )
     _refuse_metal(hip, head)
     section = trace_neck(hip, head)
     if section.covered < LEAST_COVERED:

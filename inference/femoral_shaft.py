@@ -13,7 +13,7 @@ DEEPEST_MM = 130.0
 STEP_MM = 6.0
 CORTEX_HU = 180.0
 AREA_MM2 = (250.0, 2200.0)
-"""Between a shaft's thin middle and the widest section through the trochanters; forearms and vessels are less."""
+"""From a shaft's thin middle to the widest section through the trochanters; forearms and vessels are less."""
 MOST_SLENDER = 2.2
 """Length by width: trochanters are below, the wing of the ilium is above."""
 FRONT_TO_BACK_MM = 65.0
@@ -26,7 +26,7 @@ def shaft_levels(scan: Scan, head: FemoralHead) -> Floats:
     """Heights (mm) below the lesser trochanter that the scan covers, downwards."""
     top = head.sphere.centre_mm[0]
     heights = np.arange(top - FROM_RADII * head.sphere.radius_mm, top - DEEPEST_MM, -STEP_MM)
-    return heights[heights >= scan.first_mm[0]]
+    return np.asarray(heights[heights >= scan.first_mm[0]])
 
 
 def find_shaft(scan: Scan, head: FemoralHead) -> list[Floats]:
@@ -49,8 +49,10 @@ def _section(scan: Scan, head: FemoralHead, height: float) -> Floats | None:
     near_columns = np.flatnonzero(np.abs(columns - left) < SIDEWAYS_MM[1] + MARGIN_MM)
     dense = ndimage.binary_fill_holes(scan.hu[row][np.ix_(near_rows, near_columns)] > CORTEX_HU)
     best: tuple[float, Floats] | None = None
-    for region in measure.regionprops(measure.label(dense), spacing=tuple(scan.voxel_mm[1:])):
-        place = np.array([height, rows[near_rows[0]], columns[near_columns[0]]]) + [0.0, *region.centroid]
+    parts = measure.label(dense)  # type: ignore[no-untyped-call]
+    for region in measure.regionprops(parts, spacing=tuple(scan.voxel_mm[1:])):  # type: ignore[no-untyped-call]
+        back_mm, left_mm = region.centroid
+        place = np.array([height, rows[near_rows[0]] + back_mm, columns[near_columns[0]] + left_mm])
         offset = float((place[2] - left) * TOWARDS[head.side])
         sized = AREA_MM2[0] < region.area < AREA_MM2[1]
         if sized and SIDEWAYS_MM[0] < offset < SIDEWAYS_MM[1] and (best is None or offset > best[0]):

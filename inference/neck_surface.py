@@ -32,7 +32,7 @@ AVERAGED_MM = 3.1
 HARMONICS = 4
 """A cross-section is an oval with a little freedom: noise on single rays does not reach the width."""
 STARTS_DEGREES = ((0, 0), (-20, 0), (20, 0), (0, -18), (0, 18))
-"""Turns of the first guess about the body's long axis, as the leg rotates, and about the neck's horizontal."""
+"""Turns of the first guess: about the body's long axis, as the leg rotates, and about the horizontal."""
 REACH_RADII = 2.7
 """No plane reaches further from the head's centre."""
 GOOD_QUALITY = 0.95

@@ -29,8 +29,7 @@ class PelvicFrame:
     """Where things lie relative to the femoral heads, for every voxel of an array.
 
     Attributes:
-        lateral_mm: (slice, row, column); 0 midway between the heads, positive to the left, along the line through
-            both centres.
+        lateral_mm: (slice, row, column); along the line through both centres; 0 midway, positive to the left.
         posterior_mm: (row, column); 0 midway between the heads, positive to the back.
         head_distance_mm: distance of each voxel to the centre of the head of each side.
         half_width_mm: half the distance between the heads.

@@ -10,7 +10,7 @@ from scipy import ndimage
 from inference.denoise import noise_hu
 from inference.headers import text
 from inference.morphology import Mask
-from inference.result import Measurement, QualityFlag, Severity, SourceFrame
+from inference.result import QualityFlag, Severity, SourceFrame
 
 PADDING_HU = -1024
 MOST_CUT_MM = 20.0

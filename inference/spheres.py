@@ -1,5 +1,6 @@
 """Dense balls in a CT: candidates from a Hough transform, then fitted to their surface."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +22,24 @@ VOTE_BLUR_MM = 4.0
 APART_MM = 14.0
 MOST_CANDIDATES = 12
 
-DIRECTIONS = sphere_directions(300)
+DIRECTIONS = sphere_directions(240)
 FIT_RADII_MM = np.arange(10.0, 38.1, 1.0)
+FIT_REACH_MM = 20.0
+LARGEST_STEP_MM = 4.0
+
+STEEPEST_STARTS_MM = (19.5, 23.0, 26.5)
+STEEPEST_WINDOWS_MM = (8.0, 6.0, 4.5, 3.0, 2.5, 2.0, 2.0)
+"""How far from the present sphere its surface is looked for, step by step."""
 FALLEN_BEFORE = 2
 """Steps of radius."""
-FIT_STARTS_MM = (19.5, 23.0, 26.5)
-FIT_WINDOWS_MM = (8.0, 6.0, 4.5, 3.0, 2.5, 2.0, 2.0)
-"""How far from the present sphere its surface is looked for, step by step."""
-FIT_REACH_MM = 20.0
+
+FIRST_FALL_LEVEL = 0.4
+FIRST_FALL_WINDOWS_MM = (6.0, 4.5, 3.5, 2.5, 2.0, 2.0)
+WELL_FITTED = 0.34
+"""Share of directions in which density must first fall at the surface for a fit to be believed."""
+ON_SURFACE_MM = 1.5
+WIDEST_MM = 30.5
+"""What is wider is the outside of the socket."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Sphere:
     Attributes:
         centre_mm: point of the scan.
         radius_mm: of the ball.
-        surface: share of its surface, 0 to 1, where density falls outwards as it should.
+        surface: 0 to 1, how much of its surface density falls at as it should.
     """
 
     centre_mm: Floats
@@ -102,25 +113,45 @@ def _votes(coarse: Scan, places: Floats, weights: NDArray[np.floating]) -> Image
     return np.asarray(ndimage.gaussian_filter(counts, VOTE_BLUR_MM / coarse.voxel_mm, truncate=2.5))
 
 
-def fit_sphere(scan: Scan, centre_mm: Floats) -> Sphere:
-    """The ball near a point on whose surface density falls most, among fits from several radii.
+def fit_sphere(scan: Scan, centre_mm: Floats) -> tuple[Sphere, ...]:
+    """The ball near a point, in two fits, the better one first.
+
+    Two descriptions of its surface are tried. Where density first falls well below the ball's own is exact,
+    but needs a joint space that can be seen in many directions. Where density falls most always exists, but
+    the socket pulls it outwards and upwards.
 
     Args:
         scan: voxels of about 2 mm.
         centre_mm: within about 15 mm of the true centre.
     """
-    ball = scan.at(Sphere(centre_mm, 0, 0).shell(np.array([6.0, 12.0])))
-    density = max(float(np.median(ball)), 90.0)
-    fits = [_fit_from(scan, centre_mm, radius, density) for radius in FIT_STARTS_MM]
-    return max(fits, key=lambda sphere: sphere.surface)
+    density = max(float(np.median(scan.at(Sphere(centre_mm, 0, 0).shell(np.array([6.0, 12.0]))))), 90.0)
+    falls = [
+        _fit(scan, Sphere(centre_mm, radius, 0), density, _steepest_falls, STEEPEST_WINDOWS_MM)
+        for radius in STEEPEST_STARTS_MM
+    ]
+    steepest = max(falls, key=lambda sphere: sphere.surface)
+    starts = (
+        Sphere(centre_mm, 21.0, 0),
+        Sphere(centre_mm - [7.0, 0.0, 0.0], 22.0, 0),
+        Sphere(steepest.centre_mm - [6.0, 0.0, 0.0], max(steepest.radius_mm - 3, 19.0), 0),
+    )
+    first = [_fit(scan, start, density, _first_falls, FIRST_FALL_WINDOWS_MM) for start in starts]
+    best = max(first, key=lambda sphere: sphere.surface)
+    good = best.surface >= WELL_FITTED and best.radius_mm < WIDEST_MM
+    return (best, steepest) if good else (steepest, best)
 
 
-def _fit_from(scan: Scan, start_mm: Floats, radius: float, density: float) -> Sphere:
+Finder = Callable[[Image, float], Floats]
+"""From HU along rays from the centre (direction, radius) and the ball's density: how much of an edge, 0 to 1."""
+
+
+def _fit(scan: Scan, start: Sphere, density: float, find: Finder, windows_mm: Sequence[float]) -> Sphere:
     """Alternates between looking for the surface near the sphere and moving the sphere there, robustly."""
-    centre = start_mm
+    centre, radius = start.centre_mm, start.radius_mm
     system = np.column_stack([DIRECTIONS, np.ones(len(DIRECTIONS))])
-    for window in FIT_WINDOWS_MM:
-        edge = _edge(scan, centre, density) * np.exp(-0.5 * ((FIT_RADII_MM - radius) / window) ** 2)
+    for window in windows_mm:
+        edge = find(_along_rays(scan, centre), density)
+        edge = edge * np.exp(-0.5 * ((FIT_RADII_MM - radius) / window) ** 2)
         surface, strength = FIT_RADII_MM[edge.argmax(axis=1)], edge.max(axis=1)
         weights = strength
         for _ in range(2):
@@ -128,24 +159,34 @@ def _fit_from(scan: Scan, start_mm: Floats, radius: float, density: float) -> Sp
             *shift, radius = np.linalg.lstsq(system * root[:, None], surface * root, rcond=None)[0]
             residual = surface - system @ [*shift, radius]
             weights = strength / (1 + (residual / 1.5) ** 2)
-        step = np.linalg.norm(shift)
-        centre = centre + np.array(shift) * min(1, 4 / max(float(step), 1e-6))
+        step = float(np.linalg.norm(shift))
+        centre = centre + np.array(shift) * min(1, LARGEST_STEP_MM / max(step, 1e-6))
         radius = float(np.clip(radius, 16, 32))
-        if np.linalg.norm(centre - start_mm) > FIT_REACH_MM:
+        if np.linalg.norm(centre - start.centre_mm) > FIT_REACH_MM:
             break
-    on_surface = np.abs(FIT_RADII_MM - radius) <= 1.5
-    surface = _edge(scan, centre, density)[:, on_surface].max(axis=1)
-    return Sphere(centre, radius, float(surface.mean()))
+    near = np.abs(FIT_RADII_MM - radius) <= ON_SURFACE_MM
+    on_surface = find(_along_rays(scan, centre), density)[:, near].max(axis=1)
+    return Sphere(centre, radius, float(on_surface.mean()))
 
 
-def _edge(scan: Scan, centre_mm: Floats, density: float) -> Floats:
-    """0 to 1 per direction and radius: does density fall here, as at the surface of a ball of this density?
+def _along_rays(scan: Scan, centre_mm: Floats) -> Image:
+    hu = np.clip(scan.at(Sphere(centre_mm, 0, 0).shell(FIT_RADII_MM)), -100, 700)
+    return np.asarray(ndimage.gaussian_filter1d(hu, 1.0, axis=1))
 
-    Where it has fallen before, in the joint space, a fall further out belongs to the socket.
-    """
-    hu = scan.at(Sphere(centre_mm, 0, 0).shell(FIT_RADII_MM))
-    hu = ndimage.gaussian_filter1d(np.clip(hu, -100, 700), 1.2, axis=1)
+
+def _steepest_falls(hu: Image, density: float) -> Floats:
+    """How fast density falls. A fall further out than one in the joint space belongs to the socket."""
     fall = np.clip(-np.gradient(hu, FIT_RADII_MM, axis=1) * 5 / (density - 50), 0, 1)
     lowest = np.minimum.accumulate(hu, axis=1)
     before = np.pad(lowest, ((0, 0), (FALLEN_BEFORE, 0)), mode="edge")[:, :-FALLEN_BEFORE]
-    return np.asarray(fall * ramp((before - 50) / (density - 50), 0, 0.5))
+    return np.asarray(fall * ramp((before - 50) / (density - 50), 0.35, 0.7))
+
+
+def _first_falls(hu: Image, density: float) -> Floats:
+    """1 at the radius where density first falls below 40 % of the ball's, counted from soft tissue."""
+    below = (hu - 50) / (density - 50) < FIRST_FALL_LEVEL
+    below[:, 0] = False
+    edge = np.zeros(hu.shape)
+    edge[np.arange(len(hu)), below.argmax(axis=1)] = 1
+    edge[:, 0] = 0
+    return edge

@@ -5,7 +5,7 @@ from importlib.metadata import version
 import highdicom as hd
 import numpy as np
 
-from inference.anatomy import Anatomy, find_anatomy
+from inference.anatomy import Anatomy, ProximalFemur, find_anatomy
 from inference.errors import Refused
 from inference.femoral_neck import SLICES_BESIDE, ReferenceSlice, find_reference_slice
 from inference.headers import number
@@ -13,38 +13,25 @@ from inference.measure import HipSegments, measure_tissues
 from inference.pelvic_frame import Head
 from inference.quality import image_flags, inside_field_of_view, result_flags
 from inference.result import Measurement, ModelIdentity, Provenance, Result, Segment, Side, SourceFrame
-from inference.tissue_protocol import (
-    CORTICAL_BONE,
-    HAEMATOPOIETIC_BONE_MARROW,
-    MARROW_ADIPOSE_TISSUE,
-    MUSCLE,
-    SUBCUTANEOUS_ADIPOSE_TISSUE,
-    label_tissues,
-)
+from inference.tissue_protocol import Tissue, label_tissues
 from inference.volume import SeriesLayout
 
 UPRIGHT = "HPL"
 """Axes foot to head, front to back, right to left: the orientation in which the protocol is written."""
 
-COARSE_SPACING_MM = 6.0
+COARSE_SPACING_MM = 4.0
 ABOVE_MM = 70.0
 BELOW_MM = 110.0
 """What is read around the left femoral head: the joint and the neck, and the shaft well below."""
 
-SEGMENTS = tuple(
-    Segment(number, name)
-    for number, name in enumerate(
-        (
-            "cortical_bone",
-            "trabecular_bone",
-            "haematopoietic_bone_marrow",
-            "marrow_adipose_tissue",
-            "muscle",
-            "intermuscular_adipose_tissue",
-            "subcutaneous_adipose_tissue",
-        ),
-        start=CORTICAL_BONE,
-    )
+SEGMENTS = tuple(Segment(int(tissue), tissue.name.lower()) for tissue in Tissue)
+
+
+BONE = (
+    Tissue.CORTICAL_BONE,
+    Tissue.TRABECULAR_BONE,
+    Tissue.HAEMATOPOIETIC_BONE_MARROW,
+    Tissue.MARROW_ADIPOSE_TISSUE,
 )
 
 
@@ -62,9 +49,9 @@ class HipTissue:
                 not there or not sure enough.
         """
         step = max(1, int(COARSE_SPACING_MM / layout.geometry.spacing_between_slices))
-        anatomy = find_anatomy(layout.read_volume(step=step))
-        start, stop = _around_hips(layout, anatomy)
+        start, stop = _around_hips(layout, find_anatomy(layout.read_volume(step=step)))
         hips = layout.read_volume(start, stop).to_patient_orientation(UPRIGHT)
+        anatomy = find_anatomy(hips)
         reference = find_reference_slice(hips, anatomy)
         wanted = slice(reference.index - SLICES_BESIDE, reference.index + SLICES_BESIDE + 1)
         tissue = label_tissues(hips.array, hips.spacing, _heads(hips, anatomy), wanted)
@@ -79,7 +66,7 @@ class HipTissue:
             labels,
             SEGMENTS,
             SLICES_BESIDE,
-            HipSegments(MUSCLE, HAEMATOPOIETIC_BONE_MARROW, MARROW_ADIPOSE_TISSUE),
+            HipSegments(Tissue.MUSCLE, Tissue.HAEMATOPOIETIC_BONE_MARROW, Tissue.MARROW_ADIPOSE_TISSUE),
             number(frames[0].dataset, "PatientSize"),
         )
         quality = [
@@ -115,19 +102,23 @@ class HipTissue:
 
 def _around_hips(layout: SeriesLayout, anatomy: Anatomy) -> tuple[int, int]:
     """First and last but one slice index of what is needed of the series."""
-    heads = {femur.side: femur.head_centre_mm for femur in anatomy.femora}
-    if heads.keys() != set(Side):
-        raise Refused("hips_not_found", f"Both hips are needed. {anatomy.reason}")
-    up, down = np.array([0, 0, ABOVE_MM]), np.array([0, 0, -BELOW_MM])
-    levels = np.array([np.add(centre, way) for centre in heads.values() for way in (up, down)])
+    centres = [femur.head_centre_mm for femur in _both(anatomy)]
+    levels = np.array([np.add(centre, (0, 0, way)) for centre in centres for way in (ABOVE_MM, -BELOW_MM)])
     indices = layout.geometry.map_reference_to_indices(levels)[:, 0]
     start, stop = int(np.floor(indices.min())), int(np.ceil(indices.max())) + 1
     return max(0, start), min(len(layout.frames), stop)
 
 
+def _both(anatomy: Anatomy) -> tuple[ProximalFemur, ...]:
+    """The femora of both sides: the midline, and what lies inside and outside the pelvis, follow from them."""
+    if {femur.side for femur in anatomy.femora} != set(Side):
+        raise Refused("hips_not_found", f"Both hips are needed. {anatomy.reason}")
+    return anatomy.femora
+
+
 def _heads(volume: hd.Volume, anatomy: Anatomy) -> dict[Side, Head]:
     heads = {}
-    for femur in anatomy.femora:
+    for femur in _both(anatomy):
         k, i, j = volume.map_reference_to_indices(np.array([femur.head_centre_mm]))[0]
         heads[femur.side] = Head((float(k), float(i), float(j)), femur.head_radius_mm)
     return heads
@@ -141,7 +132,7 @@ def _frames(layout: SeriesLayout, image: hd.Volume) -> tuple[SourceFrame, ...]:
 def _areas_cm2(measurements: tuple[Measurement, ...]) -> dict[str, float]:
     areas = {m.segment_number: m.value or 0.0 for m in measurements if m.quantity == "area"}
     return {
-        "bone": sum(areas[number] for number in range(CORTICAL_BONE, MUSCLE)),
-        "muscle": areas[MUSCLE],
-        "subcutaneous fat": areas[SUBCUTANEOUS_ADIPOSE_TISSUE],
+        "bone": sum(areas[number] for number in BONE),
+        "muscle": areas[Tissue.MUSCLE],
+        "subcutaneous fat": areas[Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE],
     }
