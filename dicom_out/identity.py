@@ -1,11 +1,11 @@
 """Unique identifiers that follow from what they identify.
 
 A result is identified by what decides it: the images that were read, the frames that were chosen with what
-they show, the values that were found, the model with the checksum of its weights, the route, the settings, the
-version of Coxa and the form of the segmentation. The same work done again, after a crash or on another machine,
-gives the same identifiers, so a second copy replaces the first in the PACS. Anything else gives others: what
-was sent is never changed in place. The version of Coxa counts because a new version may write other content
-for the same numbers.
+they show, the values that were found, the model with the checksum of its weights, the route, the settings,
+the version of Coxa and the form of the segmentation. The same work done again, after a crash or on another
+machine, gives the same identifiers, so a second copy replaces the first in the PACS. Anything else gives
+others: what was sent is never changed in place. The version of Coxa counts because a new version may write
+other content for the same numbers.
 
 UIDs are derived from name-based UUIDs (RFC 9562 section 5.5, PS3.5 section B.2): ``2.25.`` and at most 39
 digits.

@@ -25,17 +25,21 @@ LEAST_CONFIDENCE = 0.5
 LEAST_ALONE = 0.65
 """Without a partner that fits, a head must be surer."""
 ALONE = 0.9
-NECK_QUALITY = (0.5, 0.9)
-SHAFT_SHARE = (0.3, 0.7)
-ENOUGH_LEVELS = 4
+"""Highest confidence of a head without a partner."""
 LIKELY = 0.1
 """Balls less like a femoral head than this are not looked at again."""
+
+NECK_QUALITY = (0.5, 0.9)
+"""Of the outline of the neck's narrowest section: none and a good one."""
+SHAFT_SHARE = (0.3, 0.7)
+"""Of the levels below the lesser trochanter that show a shaft: too few and enough."""
+ENOUGH_LEVELS = 4
+"""With fewer of them in the volume, nothing follows from a missing shaft."""
 
 SEPARATION_MM = ((110, 135), (265, 230))
 """Between the centres of both heads: impossible and usual, for narrow pelves and for wide ones.
 
-Half of it is the distance of a hip joint's centre from the midline: mean 86 mm (Hara et al. 2016, Sci Rep
-6:37707), with room for small and large adults.
+Nine adults had 155 to 198 mm; the limits leave room for smaller and larger ones.
 """
 LOPSIDED_MM = (75, 40)
 """How much higher one head may lie than the other: pelvic obliquity."""
@@ -45,6 +49,7 @@ UNEQUAL_MM = (8, 4)
 """Difference between the radii of both heads."""
 BODY_HU = -300
 FROM_MIDLINE_MM = (25, 45)
+"""Of a head: too near and far enough."""
 HIP_WIDTH_MM = 250.0
 """A body is wider at its hips; where the picture shows less, nobody knows where the midline is."""
 THIGH_BELOW_MM = 95.0
@@ -130,7 +135,7 @@ def find_anatomy(volume: hd.Volume) -> Anatomy:
 
 
 def _judged(fine: Scan, coarse: Scan, centre_mm: Floats) -> list[FemoralHead]:
-    """What each side makes of the ball near a point: of its better fit, of the other where that is no head."""
+    """What each side makes of the ball near a point, in its better fit, or in the other."""
     heads: list[FemoralHead] = []
     for ball in fit_sphere(fine, centre_mm):
         if any(head.likelihood > LEAST_CONFIDENCE for head in heads):

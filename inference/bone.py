@@ -27,6 +27,10 @@ LARGEST_GAP = 0.25
 """Of the circumference of a marrow space: more open than this it is no marrow space."""
 
 
+SOCKET_MM = 10.0
+"""How far the socket's rim reaches outwards of the head's centre; further out the shell meets the neck."""
+
+
 class Part(IntEnum):
     """Bones that must not be closed into one another."""
 
@@ -45,7 +49,8 @@ def hip_skeleton(smooth: NDArray[np.float32], frame: PelvicFrame) -> Mask:
     for side, head in frame.heads.items():
         wanted[np.unique(parts[frame.head_distance_mm[side] < head.radius_mm + 6])] = True
     wanted[0] = False
-    return wanted[parts]
+    skeleton: Mask = wanted[parts]
+    return skeleton
 
 
 def bone_parts(
@@ -84,17 +89,20 @@ def joint_spaces(bones: NDArray[np.uint8], pixel_mm: Pixel, frame: PelvicFrame) 
     near = abs(frame.lateral_mm) < WIDEST_JOINT_MM
     for index in range(len(bones)):
         near[index] |= _joint_shell(index, frame)
-    return between & near
+    spaces: Mask = between & near
+    return spaces
 
 
 def _joint_shell(index: int, frame: PelvicFrame) -> Mask:
-    """Where the joint space of either hip may lie in one slice: a shell around the femoral head."""
+    """Where a hip's joint space may lie in one slice: around the femoral head, but not in its neck."""
     shell = [
         (distance[index] > frame.heads[side].radius_mm - 1)
         & (distance[index] < frame.heads[side].radius_mm + 6)
         for side, distance in frame.head_distance_mm.items()
     ]
-    return shell[0] | shell[1]
+    socket = abs(frame.lateral_mm[index]) < frame.half_width_mm + SOCKET_MM
+    joint: Mask = (shell[0] | shell[1]) & socket
+    return joint
 
 
 def _sacrum(smooth: NDArray[np.float32], inside: Mask, pixel_mm: Pixel, frame: PelvicFrame) -> Mask:

@@ -49,8 +49,8 @@ def _section(scan: Scan, head: FemoralHead, height: float) -> Floats | None:
     near_columns = np.flatnonzero(np.abs(columns - left) < SIDEWAYS_MM[1] + MARGIN_MM)
     dense = ndimage.binary_fill_holes(scan.hu[row][np.ix_(near_rows, near_columns)] > CORTEX_HU)
     best: tuple[float, Floats] | None = None
-    parts = measure.label(dense)  # type: ignore[no-untyped-call]
-    for region in measure.regionprops(parts, spacing=tuple(scan.voxel_mm[1:])):  # type: ignore[no-untyped-call]
+    parts = measure.label(dense)
+    for region in measure.regionprops(parts, spacing=tuple(scan.voxel_mm[1:])):
         back_mm, left_mm = region.centroid
         place = np.array([height, rows[near_rows[0]] + back_mm, columns[near_columns[0]] + left_mm])
         offset = float((place[2] - left) * TOWARDS[head.side])

@@ -129,7 +129,7 @@ def _inner_face(bone: Mask, pixel_mm: Pixel, *, last: bool) -> Face | None:
         return None
     columns = bone.shape[1] - 1 - bone[rows, ::-1].argmax(axis=1) if last else bone[rows].argmax(axis=1)
     outward_mm = (-columns if last else columns) * pixel_mm[1]
-    smooth_mm = ndimage.grey_opening(outward_mm, round(OBTURATOR_FORAMEN_MM / pixel_mm[0]))
+    smooth_mm = ndimage.grey_opening(outward_mm, (round(OBTURATOR_FORAMEN_MM / pixel_mm[0]),))
     wall = outward_mm - smooth_mm < NICHE_MM
     return rows[wall], columns[wall]
 

@@ -27,8 +27,8 @@ MOST_NOISE_HU = 30.0
 SURE = 0.8
 
 PLAUSIBLE_CM2 = {"bone": (35.0, 220.0), "muscle": (60.0, 450.0), "subcutaneous fat": (10.0, 1200.0)}
-"""Areas on the reference slice. Imani 2025, Table 4: medians 106, 196 and 144 cm2 in older men; small women and
-large patients lie far from them, so that only what is nearly impossible is outside."""
+"""Areas on the reference slice. Imani 2025, Table 4: medians of about 106, 196 and 144 cm2 in older men; small
+women and large patients lie far from them, so only what is nearly impossible is outside."""
 
 
 def image_flags(

@@ -10,7 +10,8 @@ from scipy import ndimage
 from inference.sampling import Floats, Image, Scan, ramp, sphere_directions
 
 RADII_MM = np.arange(19.0, 30.0, 2.0)
-"""What is voted for; adult femoral heads have radii of 19 to 28 mm."""
+"""What is voted for. 125 dry adult femora had heads of 40.4 +- 4.1 mm (doi 10.5281/zenodo.17642179); cartilage,
+large men and blur make them wider in CT."""
 
 SMOOTHING_MM = 2.0
 STEEPEST_HU_PER_MM = 15.0
@@ -142,7 +143,7 @@ def fit_sphere(scan: Scan, centre_mm: Floats) -> tuple[Sphere, ...]:
 
 
 Finder = Callable[[Image, float], Floats]
-"""From HU along rays from the centre (direction, radius) and the ball's density: how much of an edge, 0 to 1."""
+"""From HU along rays from the centre (direction, radius) and the ball's density to 0..1: is there an edge?"""
 
 
 def _fit(scan: Scan, start: Sphere, density: float, find: Finder, windows_mm: Sequence[float]) -> Sphere:

@@ -1,4 +1,4 @@
-"""Seven hip tissues on five slices about the thickest left femoral neck (Imani 2025, sections 2.3 and 3.2.2)."""
+"""Seven hip tissues on five slices about the thickest left femoral neck (Imani 2025, section 2.3)."""
 
 from importlib.metadata import version
 
@@ -45,8 +45,8 @@ class HipTissue:
         """Measures one series.
 
         Raises:
-            inference.errors.Refused: the hips, or the left femoral neck with two slices on each side of it, are
-                not there or not sure enough.
+            inference.errors.Refused: the hips, or the left femoral neck with two slices on each side of it,
+                are not there or not sure enough.
         """
         step = max(1, int(COARSE_SPACING_MM / layout.geometry.spacing_between_slices))
         start, stop = _around_hips(layout, find_anatomy(layout.read_volume(step=step)))
@@ -110,7 +110,7 @@ def _around_hips(layout: SeriesLayout, anatomy: Anatomy) -> tuple[int, int]:
 
 
 def _both(anatomy: Anatomy) -> tuple[ProximalFemur, ...]:
-    """The femora of both sides: the midline, and what lies inside and outside the pelvis, follow from them."""
+    """The femora of both sides: from them follow the midline, and what is inside and outside the pelvis."""
     if {femur.side for femur in anatomy.femora} != set(Side):
         raise Refused("hips_not_found", f"Both hips are needed. {anatomy.reason}")
     return anatomy.femora
