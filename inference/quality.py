@@ -1,6 +1,6 @@
 """Is this series fit to be measured, and is this result fit to be believed? Flags, each with its figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import highdicom as hd
 import numpy as np
@@ -9,13 +9,18 @@ from scipy import ndimage
 
 from inference.denoise import noise_hu
 from inference.headers import text
-from inference.morphology import Mask
+from inference.morphology import Mask, eroded, opened
 from inference.result import QualityFlag, Severity, SourceFrame
+from inference.volume import AIR_HU
 
-PADDING_HU = -1024
 MOST_CUT_MM = 20.0
 """Length of skin that may touch the edge of the field of view: a fold, or a blanket's print."""
+
 TISSUE_HU = -200
+"""Where this borders on nothing, the body goes on; skin that ends in air is blurred."""
+
+ROUND = (0.95, 0.75)
+"""A reconstruction circle's bounding box is square, and at least three quarters of it are filled."""
 
 METAL_HU = 2500
 MOST_METAL_MM2 = 20.0
@@ -23,8 +28,14 @@ MOST_METAL_MM2 = 20.0
 PROTOCOL_SPACING_MM = 3.0
 """Imani 2025, section 2.2."""
 THICKEST_MM = 5.0
+
 MOST_NOISE_HU = 30.0
 SURE = 0.8
+
+CONTRAST_HU = 150
+VESSEL_MM = 4.0
+MOST_BRIGHT_MM2 = 40.0
+"""Calcified walls are thinner than a vessel and phleboliths smaller than this."""
 
 PLAUSIBLE_CM2 = {"bone": (35.0, 220.0), "muscle": (60.0, 450.0), "subcutaneous fat": (10.0, 1200.0)}
 """Areas on the reference slice. Imani 2025, Table 4: medians of about 106, 196 and 144 cm2 in older men; small
@@ -32,28 +43,33 @@ women and large patients lie far from them, so only what is nearly impossible is
 
 
 def image_flags(
-    image: hd.Volume, body: Mask, whole_image: Mask, frames: Sequence[SourceFrame]
+    image: hd.Volume, body: Mask, labels: NDArray[np.uint8], frames: Sequence[SourceFrame]
 ) -> list[QualityFlag]:
     """Flags on the images that were measured.
 
     Args:
         image: HU of the measured slices, (slice, row, column).
         body: the patient in them.
-        whole_image: where there is an image, not padding.
+        labels: what was found in them.
         frames: their sources.
     """
     found = [
-        _truncation(body, whole_image, image),
+        _truncation(image, body),
         _metal(image, body),
-        _thickness(image.spacing_between_slices),
+        _spacing(image.spacing_between_slices),
         _noise(image.array),
-        _contrast(frames[0]),
+        _contrast(image, body & (labels == 0), frames[0]),
     ]
     return [flag for flag in found if flag is not None]
 
 
-def result_flags(confidence: float, areas_cm2: dict[str, float]) -> list[QualityFlag]:
-    """Flags on what was found: how sure the reference slice is, and areas that people do not have."""
+def result_flags(confidence: float, areas_cm2: Mapping[str, float]) -> list[QualityFlag]:
+    """Flags on what was found: how sure the reference slice is, and areas that people do not have.
+
+    Args:
+        confidence: of the reference slice, 0 to 1.
+        areas_cm2: on the reference slice, by the names in ``PLAUSIBLE_CM2``.
+    """
     flags = []
     if confidence < SURE:
         unsure = f"The reference slice was found with a confidence of {confidence:.2f} of 1."
@@ -66,27 +82,30 @@ def result_flags(confidence: float, areas_cm2: dict[str, float]) -> list[Quality
     return flags
 
 
-def inside_field_of_view(hu: NDArray[np.int16]) -> Mask:
-    """Where there is an image: all but padding that hangs together with the edge of the matrix."""
-    padding = hu <= PADDING_HU
-    edge = np.zeros(hu.shape[1:], bool)
-    edge[[0, -1], :] = edge[:, [0, -1]] = True
-    return np.stack([~ndimage.binary_propagation(edge & plane, mask=plane) for plane in padding])
-
-
-def _truncation(body: Mask, whole_image: Mask, image: hd.Volume) -> QualityFlag | None:
-    tissue = body & (image.array > TISSUE_HU)
-    beyond = np.pad(~whole_image, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    touched = tissue & ndimage.binary_dilation(beyond, _CROSS)[:, 1:-1, 1:-1]
-    cut_mm = float(touched.sum(axis=(1, 2)).max() * np.mean(image.pixel_spacing))
+def _truncation(image: hd.Volume, body: Mask) -> QualityFlag | None:
+    field = np.stack([_field_of_view(plane) for plane in image.array])
+    beyond = np.pad(~field, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    edge = ndimage.binary_dilation(beyond, np.ones((1, 3, 3)))[:, 1:-1, 1:-1] & field
+    touching = edge & body & (image.array > TISSUE_HU)
+    cut_mm = float(touching.sum(axis=(1, 2)).max() * np.mean(image.pixel_spacing))
     if cut_mm <= MOST_CUT_MM:
         return None
-    text_ = f"The field of view cuts the body off along {cut_mm:.0f} mm: areas and volumes are too small."
-    return QualityFlag("truncated_field_of_view", Severity.WARNING, text_)
+    words = f"The field of view cuts the body off along {cut_mm:.0f} mm: areas and volumes are too small."
+    return QualityFlag("truncated_field_of_view", Severity.WARNING, words)
 
 
-_CROSS = np.zeros((3, 3, 3), bool)
-_CROSS[1, 1, :] = _CROSS[1, :, 1] = True
+def _field_of_view(plane: NDArray[np.int16]) -> Mask:
+    """The reconstruction circle, or the whole plane where padding shows none."""
+    padding = plane <= AIR_HU
+    rim = np.ones(plane.shape, bool)
+    rim[1:-1, 1:-1] = False
+    field: Mask = ~ndimage.binary_propagation(rim & padding, mask=padding)
+    if not field.any():
+        return np.ones(plane.shape, bool)
+    rows, columns = (np.ptp(np.flatnonzero(field.any(axis=axis))) + 1 for axis in (1, 0))
+    square, fullness = ROUND
+    is_round = min(rows, columns) >= square * max(rows, columns) and field.sum() >= fullness * rows * columns
+    return field if is_round else np.ones(plane.shape, bool)
 
 
 def _metal(image: hd.Volume, body: Mask) -> QualityFlag | None:
@@ -98,7 +117,7 @@ def _metal(image: hd.Volume, body: Mask) -> QualityFlag | None:
     return QualityFlag("metal", Severity.WARNING, words)
 
 
-def _thickness(spacing_mm: float) -> QualityFlag | None:
+def _spacing(spacing_mm: float) -> QualityFlag | None:
     if abs(spacing_mm - PROTOCOL_SPACING_MM) < 0.5:
         return None
     words = (
@@ -117,8 +136,18 @@ def _noise(hu: NDArray[np.int16]) -> QualityFlag | None:
     return QualityFlag("noise", Severity.WARNING, words)
 
 
-def _contrast(frame: SourceFrame) -> QualityFlag | None:
-    if not text(frame.dataset, "ContrastBolusAgent"):
+def _contrast(image: hd.Volume, unlabelled: Mask, frame: SourceFrame) -> QualityFlag | None:
+    """Contrast that the header names, or that shows in vessels or bladder."""
+    if text(frame.dataset, "ContrastBolusAgent"):
+        words = "The header names a contrast agent: muscle attenuation is raised by it."
+        return QualityFlag("contrast", Severity.NOTE, words)
+    deep = eroded(unlabelled, 1.0, image.pixel_spacing) & (image.array > CONTRAST_HU)
+    bright = opened(deep, VESSEL_MM / 2, image.pixel_spacing)
+    bright_mm2 = float(bright.sum(axis=(1, 2)).max() * np.prod(image.pixel_spacing))
+    if bright_mm2 <= MOST_BRIGHT_MM2:
         return None
-    words = "The header names a contrast agent: muscle attenuation is raised by it."
+    words = (
+        f"A slice shows {bright_mm2:.0f} mm2 above {CONTRAST_HU} HU in vessels or viscera: contrast may have "
+        "raised muscle attenuation."
+    )
     return QualityFlag("contrast", Severity.NOTE, words)

@@ -53,8 +53,8 @@ class Scan:
         return self.first_mm + (np.array(self.hu.shape) - 1) * self.voxel_mm
 
     def reduced(self, voxel_mm: float) -> "Scan":
-        """Averages over blocks of about ``voxel_mm``; axes that are coarser already stay as they are."""
-        factors = np.maximum(1, np.rint(voxel_mm / self.voxel_mm)).astype(int)
+        """Averages over blocks of at most about ``voxel_mm``; coarser axes stay as they are."""
+        factors = np.maximum(1, voxel_mm / self.voxel_mm + 0.25).astype(int)
         factors = np.minimum(factors, self.hu.shape)
         whole = self.hu[tuple(slice(0, n // f * f) for n, f in zip(self.hu.shape, factors, strict=True))]
         total = np.zeros(np.array(whole.shape) // factors, np.float32)

@@ -87,9 +87,11 @@ def label_tissues(
     """
     pixel_mm = voxel_mm[1:]
     shape = hu[wanted].shape
-    window = _around_body(hu[wanted], pixel_mm)
-    hu = hu[:, *window]
+    top = max(wanted.stop, *(int(head.index[0]) + 1 for head in heads.values()))
+    window = (slice(wanted.start, top), *_around_body(hu[wanted], pixel_mm))
+    hu = hu[window]
     heads = {side: _moved(head, window) for side, head in heads.items()}
+    wanted = slice(0, shape[0])
 
     smooth = _smoothed(hu, pixel_mm)
     frame = PelvicFrame.of(hu.shape, voxel_mm, heads)
@@ -99,7 +101,7 @@ def label_tissues(
     labelled = _labels(for_thresholds(hu[wanted]), smooth, skeleton, body, pixel_mm, frame)
 
     labels, whole_body = np.zeros(shape, np.uint8), np.zeros(shape, bool)
-    labels[:, *window], whole_body[:, *window] = labelled, body
+    labels[:, *window[1:]], whole_body[:, *window[1:]] = labelled, body
     return LabelledSlices(labels, whole_body)
 
 
@@ -156,6 +158,6 @@ def _around_body(hu: NDArray[np.int16], pixel_mm: Pixel) -> tuple[slice, slice]:
     return first, second
 
 
-def _moved(head: Head, window: tuple[slice, slice]) -> Head:
-    height, row, column = head.index
-    return replace(head, index=(height, row - window[0].start, column - window[1].start))
+def _moved(head: Head, window: tuple[slice, ...]) -> Head:
+    level, row, column = (place - part.start for place, part in zip(head.index, window, strict=True))
+    return replace(head, index=(level, row, column))

@@ -11,7 +11,7 @@ from inference.femoral_neck import SLICES_BESIDE, ReferenceSlice, find_reference
 from inference.headers import number
 from inference.measure import HipSegments, measure_tissues
 from inference.pelvic_frame import Head
-from inference.quality import image_flags, inside_field_of_view, result_flags
+from inference.quality import image_flags, result_flags
 from inference.result import Measurement, ModelIdentity, Provenance, Result, Segment, Side, SourceFrame
 from inference.tissue_protocol import Tissue, label_tissues
 from inference.volume import SeriesLayout
@@ -71,7 +71,7 @@ class HipTissue:
         )
         quality = [
             *layout.notes,
-            *image_flags(measured, tissue.body, inside_field_of_view(measured.array), frames),
+            *image_flags(measured, tissue.body, tissue.labels, frames),
             *result_flags(reference.confidence, _areas_cm2(measurements)),
         ]
         return Result(
