@@ -261,11 +261,8 @@ def _why_found(femora: Sequence[ProximalFemur], *, metal: bool) -> str:
 
 
 def _why_none(scan: Scan, judged: Sequence[FemoralHead]) -> str:
-    cut_off = [
-        head for head in judged if head.likelihood > LEAST_CONFIDENCE and not _neck_covered(scan, head)
-    ]
-    if any(_match(one, other) > 0 for one, other in _sides(cut_off)):
-        return "Both femoral heads were found, but the volume ends above their necks."
+    if any(head.likelihood > LEAST_CONFIDENCE and not _neck_covered(scan, head) for head in judged):
+        return "What may be a femoral head lies at the lower end, but the volume ends above its neck."
     if any(head.density > METAL_HU for head in judged):
         return "No femoral head was found; there is a metal ball of the size of one."
     return "No femoral head was found: no dense ball has a socket, a neck and free sides as one has."

@@ -27,7 +27,7 @@ MIDLINE_MM = 25.0
 
 OBTURATOR_FORAMEN_MM = 25.0
 NICHE_MM = 8.0
-"""Where the wall seems to lie this much further out over a shorter way than the first, it is the femur that shows
+"""Where the wall seems to lie this much further out over a shorter way than the first, the femur shows
 through the obturator foramen."""
 
 SMALLEST_HIP_BONE_MM2 = 60.0

@@ -1,17 +1,19 @@
 """Is this series fit to be measured, and is this result fit to be believed? Flags, each with its figure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from inference.body import BODY_HU
 from inference.denoise import noise_hu
+from inference.femoral_neck import ReferenceSlice
 from inference.headers import text
 from inference.morphology import Mask, eroded, opened
+from inference.pixels import AIR_HU
 from inference.result import QualityFlag, Severity, SourceFrame
-from inference.volume import AIR_HU
 
 MOST_CUT_MM = 20.0
 """Length of skin that may touch the edge of the field of view: a fold, or a blanket's print."""
@@ -19,8 +21,8 @@ MOST_CUT_MM = 20.0
 TISSUE_HU = -200
 """Where this borders on nothing, the body goes on; skin that ends in air is blurred."""
 
-ROUND = (0.95, 0.75)
-"""A reconstruction circle's bounding box is square, and at least three quarters of it are filled."""
+LEAST_AIR = 0.15
+"""Share of air in a field of view; with less, what looked like padding is the air around the body."""
 
 METAL_HU = 2500
 MOST_METAL_MM2 = 20.0
@@ -38,7 +40,7 @@ MOST_BRIGHT_MM2 = 40.0
 """Calcified walls are thinner than a vessel and phleboliths smaller than this."""
 
 PLAUSIBLE_CM2 = {"bone": (35.0, 220.0), "muscle": (60.0, 450.0), "subcutaneous fat": (10.0, 1200.0)}
-"""Areas on the reference slice. Imani 2025, Table 4: medians of about 106, 196 and 144 cm2 in older men; small
+"""On the reference slice. Imani 2025, Table 4: medians of about 106, 196 and 144 cm2 in older men; small
 women and large patients lie far from them, so only what is nearly impossible is outside."""
 
 
@@ -63,17 +65,14 @@ def image_flags(
     return [flag for flag in found if flag is not None]
 
 
-def result_flags(confidence: float, areas_cm2: Mapping[str, float]) -> list[QualityFlag]:
-    """Flags on what was found: how sure the reference slice is, and areas that people do not have.
-
-    Args:
-        confidence: of the reference slice, 0 to 1.
-        areas_cm2: on the reference slice, by the names in ``PLAUSIBLE_CM2``.
-    """
-    flags = []
-    if confidence < SURE:
-        unsure = f"The reference slice was found with a confidence of {confidence:.2f} of 1."
-        flags.append(QualityFlag("unsure_reference_slice", Severity.WARNING, unsure))
+def result_flags(reference: ReferenceSlice, areas_cm2: dict[str, float]) -> list[QualityFlag]:
+    """Flags on what was found: how sure the reference slice is, and areas that people do not have."""
+    severity = Severity.NOTE if reference.confidence >= SURE else Severity.WARNING
+    found = (
+        f"On the reference slice the left femoral neck is {reference.thickness_mm:.1f} mm thick; it was "
+        f"found with a confidence of {reference.confidence:.2f} of 1."
+    )
+    flags = [QualityFlag("reference_slice", severity, found)]
     for what, area_cm2 in areas_cm2.items():
         low, high = PLAUSIBLE_CM2[what]
         if not low <= area_cm2 <= high:
@@ -85,7 +84,7 @@ def result_flags(confidence: float, areas_cm2: Mapping[str, float]) -> list[Qual
 def _truncation(image: hd.Volume, body: Mask) -> QualityFlag | None:
     field = np.stack([_field_of_view(plane) for plane in image.array])
     beyond = np.pad(~field, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    edge = ndimage.binary_dilation(beyond, np.ones((1, 3, 3)))[:, 1:-1, 1:-1] & field
+    edge = ndimage.binary_dilation(beyond, np.ones((1, 3, 3), bool))[:, 1:-1, 1:-1] & field
     touching = edge & body & (image.array > TISSUE_HU)
     cut_mm = float(touching.sum(axis=(1, 2)).max() * np.mean(image.pixel_spacing))
     if cut_mm <= MOST_CUT_MM:
@@ -95,17 +94,13 @@ def _truncation(image: hd.Volume, body: Mask) -> QualityFlag | None:
 
 
 def _field_of_view(plane: NDArray[np.int16]) -> Mask:
-    """The reconstruction circle, or the whole plane where padding shows none."""
+    """Everything but the padding at the edge of the matrix, for example outside the reconstruction circle."""
     padding = plane <= AIR_HU
     rim = np.ones(plane.shape, bool)
     rim[1:-1, 1:-1] = False
     field: Mask = ~ndimage.binary_propagation(rim & padding, mask=padding)
-    if not field.any():
-        return np.ones(plane.shape, bool)
-    rows, columns = (np.ptp(np.flatnonzero(field.any(axis=axis))) + 1 for axis in (1, 0))
-    square, fullness = ROUND
-    is_round = min(rows, columns) >= square * max(rows, columns) and field.sum() >= fullness * rows * columns
-    return field if is_round else np.ones(plane.shape, bool)
+    has_air = (plane[field] < BODY_HU).sum() > LEAST_AIR * field.sum()
+    return field if has_air else np.ones(plane.shape, bool)
 
 
 def _metal(image: hd.Volume, body: Mask) -> QualityFlag | None:

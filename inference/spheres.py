@@ -10,8 +10,8 @@ from scipy import ndimage
 from inference.sampling import Floats, Image, Scan, ramp, sphere_directions
 
 RADII_MM = np.arange(19.0, 30.0, 2.0)
-"""What is voted for. 125 dry adult femora had heads of 40.4 +- 4.1 mm (doi 10.5281/zenodo.17642179); cartilage
-and blur make them wider in CT, and there are larger people."""
+"""What is voted for. 125 dry adult femora had heads of 40.4 +- 4.1 mm (doi 10.5281/zenodo.17642179);
+cartilage and blur make them wider in CT, and there are larger people."""
 
 SMOOTHING_MM = 2.0
 STEEPEST_HU_PER_MM = 15.0

@@ -6,14 +6,15 @@ import highdicom as hd
 import numpy as np
 
 from inference.anatomy import Anatomy, ProximalFemur, find_anatomy
+from inference.bone import BONE_HU, CORTICAL_HU
 from inference.errors import Refused
-from inference.femoral_neck import SLICES_BESIDE, ReferenceSlice, find_reference_slice
+from inference.femoral_neck import SLICES_BESIDE, find_reference_slice
 from inference.headers import number
 from inference.measure import HipSegments, measure_tissues
 from inference.pelvic_frame import Head
 from inference.quality import image_flags, result_flags
 from inference.result import Measurement, ModelIdentity, Provenance, Result, Segment, Side, SourceFrame
-from inference.tissue_protocol import Tissue, label_tissues
+from inference.tissue_protocol import FAT_HU, MARROW_HU, MUSCLE_HU, Tissue, label_tissues
 from inference.volume import SeriesLayout
 
 UPRIGHT = "HPL"
@@ -72,7 +73,7 @@ class HipTissue:
         quality = [
             *layout.notes,
             *image_flags(measured, tissue.body, tissue.labels, frames),
-            *result_flags(reference.confidence, _areas_cm2(measurements)),
+            *result_flags(reference, _areas_cm2(measurements)),
         ]
         return Result(
             frames=frames,
@@ -81,11 +82,11 @@ class HipTissue:
             segments=SEGMENTS,
             measurements=measurements,
             quality=tuple(quality),
-            provenance=self._provenance(layout, route, reference),
+            provenance=self._provenance(layout, route),
             reference_frame=SLICES_BESIDE,
         )
 
-    def _provenance(self, layout: SeriesLayout, route: str, reference: ReferenceSlice) -> Provenance:
+    def _provenance(self, layout: SeriesLayout, route: str) -> Provenance:
         uids = dict.fromkeys(str(frame.dataset.SOPInstanceUID) for frame in layout.frames)
         return Provenance(
             route=route,
@@ -93,8 +94,8 @@ class HipTissue:
             software_version=version("coxa"),
             settings={
                 "reference slice": "thickest left femoral neck",
-                "neck thickness mm": f"{reference.thickness_mm:.1f}",
-                "confidence": f"{reference.confidence:.2f}",
+                "slices": str(2 * SLICES_BESIDE + 1),
+                "HU limits": ", ".join(map(str, (FAT_HU, MUSCLE_HU, MARROW_HU, BONE_HU, CORTICAL_HU))),
             },
             source_instance_uids=tuple(uids),
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deploy.demo.schematic_hip import SchematicHip, make_schematic_hip
 from inference.errors import Refused
 from inference.pipelines import load_pipeline
-from inference.result import Result, Side
+from inference.result import Result, Severity, Side
 from inference.volume import read_layout
 from tests.series import FEET_FIRST, Grid, rotation_about, write_series
 
@@ -108,8 +108,9 @@ def flags(hip: SchematicHip, hu: NDArray[np.int16], folder: Path, **attributes: 
     return {flag.code for flag in stored(changed, folder, np.eye(3), (), **attributes).quality}
 
 
-def test_a_good_series_has_no_flags(upright: Result) -> None:
-    assert upright.quality == ()
+def test_a_good_series_has_no_warnings(upright: Result) -> None:
+    assert [flag.code for flag in upright.quality] == ["reference_slice"]
+    assert upright.quality[0].severity is Severity.NOTE
 
 
 def test_a_cut_field_of_view_noise_and_contrast_are_flagged(hip: SchematicHip, tmp_path: Path) -> None:
