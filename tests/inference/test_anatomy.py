@@ -13,7 +13,7 @@ from inference.result import Side
 from inference.volume import read_layout
 from tests.series import rotation_about
 
-# Where slices, rows and columns run: head first supine; feet first supine; head first prone; slices downwards.
+# Directions of slices, rows and columns: head first supine; feet first; prone; slices downwards.
 STORED_ORDERS = ("HPL", "FPR", "HAR", "FPL")
 
 
