@@ -39,7 +39,7 @@ ENOUGH_LEVELS = 4
 SEPARATION_MM = ((110, 135), (265, 230))
 """Between the centres of both heads: impossible and usual, for narrow pelves and for wide ones.
 
-Nine adults had 155 to 198 mm; the limits leave room for smaller and larger ones.
+Nine adults had 162 to 198 mm; the limits leave room for smaller and larger ones.
 """
 LOPSIDED_MM = (75, 40)
 """How much higher one head may lie than the other: pelvic obliquity."""

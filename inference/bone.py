@@ -31,6 +31,11 @@ SOCKET_MM = 10.0
 """How far the socket's rim reaches outwards of the head's centre; further out the shell meets the neck."""
 
 
+OFF_MIDLINE_MM = 12.0
+HALF_SACRUM_MM = 45.0
+SMALLEST_COCCYX_MM2 = 25.0
+
+
 class Part(IntEnum):
     """Bones that must not be closed into one another."""
 
@@ -57,7 +62,7 @@ def bone_parts(
     smooth: NDArray[np.float32], skeleton: Mask, inside: Mask, pixel_mm: Pixel, frame: PelvicFrame
 ) -> NDArray[np.uint8]:
     """Every bone with its marrow, numbered by ``Part``."""
-    sacrum = _sacrum(smooth, inside, pixel_mm, frame)
+    sacrum = _sacrum(smooth, skeleton, inside, pixel_mm, frame)
     left = frame.lateral_mm > 0
     bones = np.zeros(skeleton.shape, np.uint8)
     for part, dense in (
@@ -105,16 +110,20 @@ def _joint_shell(index: int, frame: PelvicFrame) -> Mask:
     return joint
 
 
-def _sacrum(smooth: NDArray[np.float32], inside: Mask, pixel_mm: Pixel, frame: PelvicFrame) -> Mask:
-    """Sacrum or coccyx: dense, in the midline, behind the hip joints."""
+def _sacrum(
+    smooth: NDArray[np.float32], skeleton: Mask, inside: Mask, pixel_mm: Pixel, frame: PelvicFrame
+) -> Mask:
+    """Sacrum or coccyx: dense, in the midline, further back than the hip bones."""
     found = np.zeros(smooth.shape, bool)
     for index, plane in enumerate(smooth):
         parts, count = ndimage.label(inside[index] & (plane > BONE_HU))
+        behind_mm = frame.posterior_mm[skeleton[index]].max(initial=0)
         for part in range(1, count + 1):
             here = parts == part
-            in_midline = abs(frame.lateral_mm[index][here]).max() < 45
-            if in_midline and frame.posterior_mm[here].mean() > 30 and here.sum() > 25 / np.prod(pixel_mm):
-                found[index] |= here
+            lateral_mm = frame.lateral_mm[index][here]
+            in_midline = abs(lateral_mm.mean()) < OFF_MIDLINE_MM and abs(lateral_mm).max() < HALF_SACRUM_MM
+            large = here.sum() * np.prod(pixel_mm) > SMALLEST_COCCYX_MM2
+            found[index] |= here & (in_midline and large and frame.posterior_mm[here].max() > behind_mm)
     return found
 
 

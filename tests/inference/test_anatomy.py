@@ -13,6 +13,8 @@ from inference.result import Side
 from inference.volume import read_layout
 from tests.series import rotation_about
 
+pytestmark = pytest.mark.slow
+
 # Directions of slices, rows and columns: head first supine; feet first; prone; slices downwards.
 STORED_ORDERS = ("HPL", "FPR", "HAR", "FPL")
 
@@ -24,10 +26,6 @@ def hip() -> SchematicHip:
 
 def volume_of(hip: SchematicHip) -> hd.Volume:
     return hd.Volume(hip.hu, hip.affine, coordinate_system="PATIENT")
-
-
-def with_hu(volume: hd.Volume, hu: NDArray[np.floating]) -> hd.Volume:
-    return volume.with_array(hu.astype(np.int16))
 
 
 def moved(volume: hd.Volume, rotation: NDArray[np.float64]) -> hd.Volume:
@@ -107,7 +105,7 @@ def test_missing_leg_leaves_the_other(hip: SchematicHip) -> None:
     right = hu[:, :, : hu.shape[2] // 2]
     right[right > 100] = 50
 
-    anatomy = find_anatomy(with_hu(volume_of(hip), hu))
+    anatomy = find_anatomy(volume_of(hip).with_array(hu))
 
     assert_at(anatomy, {Side.LEFT: np.array(hip.head_centres_mm[Side.LEFT])})
     assert "the other side was not found" in anatomy.reason
@@ -165,7 +163,7 @@ def test_balls_of_contrast_are_no_heads() -> None:
 def test_empty_and_thin_volumes_are_no_error(hip: SchematicHip) -> None:
     volume = volume_of(hip)
 
-    assert find_anatomy(with_hu(volume, np.full(volume.shape, -1000.0))).femora == ()
+    assert find_anatomy(volume.with_array(np.full(volume.shape, -1000, np.int16))).femora == ()
     assert "covers only" in find_anatomy(volume[:4]).reason
 
 

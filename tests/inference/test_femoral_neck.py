@@ -16,6 +16,8 @@ from inference.femoral_neck import ReferenceSlice, find_reference_slice
 from inference.result import Side
 from inference.volume import read_layout
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def hip() -> SchematicHip:
@@ -103,8 +105,7 @@ def test_anatomy_of_a_coarser_volume_will_do(volume: hd.Volume, anatomy: Anatomy
     coarse = replace(
         anatomy,
         femora=tuple(
-            replace(femur, head_centre_mm=tuple(np.add(femur.head_centre_mm, 3)))  # type: ignore[arg-type]
-            for femur in anatomy.femora
+            replace(femur, head_centre_mm=tuple(np.add(femur.head_centre_mm, 3))) for femur in anatomy.femora
         ),
     )
 

@@ -33,9 +33,9 @@ def stored(
     """Measures the same patient from files whose axes run another way."""
     hu = np.flip(hip.hu, flip)
     first = np.array([hip.hu.shape[axis] - 1 if axis in flip else 0 for axis in range(3)])
-    origin = tuple(float(v) for v in (hip.affine @ [*first, 1])[:3])
+    x, y, z = (float(v) for v in (hip.affine @ [*first, 1])[:3])
     files = write_series(
-        folder, hu, Grid(spacing_mm=SPACING_MM, origin_mm=origin, rotation=rotation), attributes=attributes
+        folder, hu, Grid(spacing_mm=SPACING_MM, origin_mm=(x, y, z), rotation=rotation), attributes=attributes
     )
     return load_pipeline("hip-tissue")(read_layout(files), "hip-tissue")
 
@@ -120,3 +120,24 @@ def test_a_cut_field_of_view_noise_and_contrast_are_flagged(hip: SchematicHip, t
     hu[:, :, 215:] = -1024
     found = flags(hip, hu, tmp_path, ContrastBolusAgent="Iohexol")
     assert found >= {"truncated_field_of_view", "noise", "contrast"}
+
+
+@pytest.mark.real_ct
+def test_a_real_hip_has_a_mans_areas_on_both_sides(real_ct: Path) -> None:
+    """Areas are within twice the range of Imani 2025, Table 4; one side of a man is like the other."""
+    files = sorted((real_ct / "hip_siemens_l4_to_midthigh").iterdir())
+    result = load_pipeline("hip-tissue")(read_layout(files), "hip-tissue")
+    found = values(result)
+    bone_cm2 = sum(found["area", number] for number in (1, 2, 3, 4))
+    assert 60 < bone_cm2 < 150
+    assert 120 < found["area", 5] < 330
+    assert 9 < found["area", 6] < 60
+    assert 60 < found["area", 7] < 270
+    assert 20 < found["mean_hu", 5] < 70
+
+    plane = result.labels.array[result.reference_frame]
+    femur_columns = np.flatnonzero(np.isin(plane, (1, 2, 3, 4)).any(axis=0))
+    middle = round(femur_columns.mean())
+    for tissues in ((1, 2, 3, 4), (5,), (7,)):
+        one, other = (np.isin(half, tissues).sum() for half in (plane[:, :middle], plane[:, middle:]))
+        assert one == pytest.approx(other, rel=0.15)
