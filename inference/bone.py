@@ -26,14 +26,13 @@ WIDEST_JOINT_MM = 8.0
 LARGEST_GAP = 0.25
 """Of the circumference of a marrow space: more open than this it is no marrow space."""
 
-
 SOCKET_MM = 10.0
 """How far the socket's rim reaches outwards of the head's centre; further out the shell meets the neck."""
-
 
 OFF_MIDLINE_MM = 12.0
 HALF_SACRUM_MM = 45.0
 SMALLEST_COCCYX_MM2 = 25.0
+"""What is dense and further off, wider or smaller is no sacrum: phleboliths, calcified vessels."""
 
 
 class Part(IntEnum):
