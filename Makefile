@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo run test lint bench clean
 
@@ -20,14 +21,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED)  ## side by side with peers; figures are kept in docs/performance.md
+bench: $(INSTALLED)  ## receiving beside peers, the network beside its reference; see docs/performance.md
 	deploy/install-system-packages.sh orthanc dcmtk
 	$(BIN)/python -m benchmarks.receive
+	$(BIN)/python -m benchmarks.hip_tissue
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/install-system-packages.sh python3-venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP_INSTALL) torch
+	$(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 
 clean:

@@ -15,10 +15,34 @@ BODY_HU = -300
 THINNEST_MM = 10.0
 """Thinner than this are table tops, sheets, tubes and cables, not trunk or legs."""
 
+MARGIN_MM = 20.0
 SKIN_MARKER_MM = 4.0
 ARM_BONE_MM2 = 20.0
 BESIDE_HIP_MM = 10.0
 BEFORE_HIP_MM = 40.0
+
+
+def around_body(hu: NDArray[np.int16], pixel_mm: Pixel) -> tuple[slice, slice]:
+    """Rows and columns that hold whatever is large, with a margin; all of them where nothing is.
+
+    Args:
+        hu: (slice, row, column).
+        pixel_mm: (row, column).
+    """
+    body = opened(np.any(hu > BODY_HU, axis=0, keepdims=True), THINNEST_MM / 2, pixel_mm)[0]
+    if not body.any():
+        return slice(0, body.shape[0]), slice(0, body.shape[1])
+    parts, _ = ndimage.label(body)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    large = (sizes > 0.1 * sizes.max())[parts]
+    rows, columns = (np.flatnonzero(large.any(axis=axis)) for axis in (1, 0))
+    margins = (round(MARGIN_MM / side) for side in pixel_mm)
+    first, second = (
+        slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin)
+        for found, margin in zip((rows, columns), margins, strict=True)
+    )
+    return first, second
 
 
 def find_body(smooth: NDArray[np.float32], skeleton: Mask, pixel_mm: Pixel, frame: PelvicFrame) -> Mask:

@@ -1,4 +1,4 @@
-"""The one exception a caller of inference has to know."""
+"""The exceptions a caller of inference has to know."""
 
 
 class Refused(Exception):
@@ -20,3 +20,10 @@ class Refused(Exception):
     def __reduce__(self) -> tuple[type["Refused"], tuple[str, str]]:
         """Pickles by its two arguments: refusals cross from the worker process to the node."""
         return type(self), (self.code, self.reason)
+
+
+class BundleError(Exception):
+    """A model on disk cannot be used: it is damaged, incomplete, or made for something else.
+
+    The message names the file and says what to do; it never carries patient data.
+    """

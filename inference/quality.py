@@ -43,6 +43,9 @@ PLAUSIBLE_CM2 = {"bone": (35.0, 220.0), "muscle": (60.0, 450.0), "subcutaneous f
 """On the reference slice. Imani 2025, Table 4: medians of about 106, 196 and 144 cm2 in older men; small
 women and large patients lie far from them, so only what is nearly impossible is outside."""
 
+LEAST_EXPECTED_DSC = 0.7
+"""A segmentation that agrees less with the truth is not worth measuring."""
+
 
 def image_flags(
     image: hd.Volume, body: Mask, labels: NDArray[np.uint8], frames: Sequence[SourceFrame]
@@ -79,6 +82,21 @@ def result_flags(reference: ReferenceSlice, areas_cm2: dict[str, float]) -> list
             odd = f"The area of {what} is {area_cm2:.0f} cm2; {low:.0f} to {high:.0f} cm2 are plausible."
             flags.append(QualityFlag("implausible_area", Severity.WARNING, odd))
     return flags
+
+
+def network_flags(expected_dsc: float) -> list[QualityFlag]:
+    """A flag where the network's own probabilities say that its labels are poor.
+
+    Args:
+        expected_dsc: mean over the tissues that were found.
+    """
+    if expected_dsc >= LEAST_EXPECTED_DSC:
+        return []
+    words = (
+        f"The network is not sure of its labels: by its own probabilities a DSC of {expected_dsc:.2f} is to be "
+        f"expected; {LEAST_EXPECTED_DSC:.2f} is the least that is of use."
+    )
+    return [QualityFlag("network_unsure", Severity.WARNING, words)]
 
 
 def _truncation(image: hd.Volume, body: Mask) -> QualityFlag | None:

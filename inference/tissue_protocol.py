@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from inference.body import BODY_HU, find_body
+from inference.body import around_body, find_body
 from inference.bone import BONE_HU, CORTICAL_HU, bone_parts, hip_skeleton, joint_spaces
 from inference.denoise import for_thresholds
-from inference.morphology import Mask, Pixel, dilated, distance_mm, opened
+from inference.morphology import Mask, Pixel, dilated, distance_mm
 from inference.muscle import find_compartments
 from inference.pelvic_frame import Head, PelvicFrame, Point
 from inference.pelvis import find_canal, viscera
@@ -45,7 +45,6 @@ CONTRAST_HU = 150
 
 SKIN_MM = 2.0
 SMOOTHING_MM = 0.7
-MARGIN_MM = 20.0
 
 
 class Tissue(IntEnum):
@@ -58,6 +57,14 @@ class Tissue(IntEnum):
     MUSCLE = 5
     INTERMUSCULAR_ADIPOSE_TISSUE = 6
     SUBCUTANEOUS_ADIPOSE_TISSUE = 7
+
+
+BONE = (
+    Tissue.CORTICAL_BONE,
+    Tissue.TRABECULAR_BONE,
+    Tissue.HAEMATOPOIETIC_BONE_MARROW,
+    Tissue.MARROW_ADIPOSE_TISSUE,
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def label_tissues(
     pixel_mm = voxel_mm[1:]
     shape = hu[wanted].shape
     top = max(wanted.stop, *(int(head.index[0]) + 1 for head in heads.values()))
-    window = (slice(wanted.start, top), *_around_body(hu[wanted], pixel_mm))
+    window = (slice(wanted.start, top), *around_body(hu[wanted], pixel_mm))
     hu = hu[window]
     heads = {side: _moved(head, window) for side, head in heads.items()}
     wanted = slice(0, shape[0])
@@ -140,22 +147,6 @@ def _smoothed(hu: NDArray[np.int16], pixel_mm: Pixel) -> NDArray[np.float32]:
     sigma = (0.0, SMOOTHING_MM / pixel_mm[0], SMOOTHING_MM / pixel_mm[1])
     smoothed: NDArray[np.float32] = ndimage.gaussian_filter(hu, sigma, output=np.float32)
     return smoothed
-
-
-def _around_body(hu: NDArray[np.int16], pixel_mm: Pixel) -> tuple[slice, slice]:
-    """Rows and columns that hold the body, with a margin."""
-    body = opened(np.any(hu > BODY_HU, axis=0, keepdims=True), 5.0, pixel_mm)[0]
-    parts, _ = ndimage.label(body)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    large = (sizes > 0.1 * sizes.max())[parts]
-    rows, columns = (np.flatnonzero(large.any(axis=axis)) for axis in (1, 0))
-    margins = (round(MARGIN_MM / side) for side in pixel_mm)
-    first, second = (
-        slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin)
-        for found, margin in zip((rows, columns), margins, strict=True)
-    )
-    return first, second
 
 
 def _moved(head: Head, window: tuple[slice, ...]) -> Head:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from inference.errors import BundleError
 from node import by_hand, tables_for_people
 from node.config import ConfigurationError, Peer, Settings, load_settings
 from node.database import Database
@@ -52,10 +53,16 @@ def serve(config: Config = None) -> None:
 
 @app.command()
 def check(config: Config = None) -> None:
-    """Read config.yaml and say whether a node would start with it."""
+    """Read config.yaml and the models of its routes, and say whether a node would work with them."""
+    from inference.pipelines import load_pipeline
+
     with _reported():
         settings = load_settings(config)
-        console.print(f"Good. Data folder {settings.data_folder}, {len(settings.routes)} route(s).")
+        models = {load_pipeline(route.pipeline).model for route in settings.routes}
+        console.print(
+            f"Good. Data folder {settings.data_folder}, {len(settings.routes)} route(s), "
+            f"model(s): {', '.join(sorted(f'{model.name} {model.version}' for model in models))}."
+        )
 
 
 @app.command()
@@ -151,7 +158,7 @@ def _reported() -> Iterator[None]:
     except PeerError as error:
         _complain(error)
         raise typer.Exit(PEER_REFUSED) from None
-    except OSError as error:
+    except (OSError, BundleError) as error:
         _complain(error)
         raise typer.Exit(FAILED) from None
 

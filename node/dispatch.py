@@ -19,7 +19,7 @@ from uuid import uuid4
 from distributed import Future, KilledWorker
 from sqlalchemy.exc import OperationalError
 
-from inference.errors import Refused
+from inference.errors import BundleError, Refused
 from node import work
 from node.config import Settings
 from node.jobs import DecisionRow, JobQueue, LeasedJob, MeasureOrder
@@ -179,6 +179,8 @@ class Dispatcher:
         except Refused as refusal:
             logger.info("Study %s is not measured by %s: %s", job.study_instance_uid, job.route, refusal)
             self._jobs.refuse(job, str(refusal))
+        except BundleError as error:
+            self._fail(job, str(error))
         except (KilledWorker, CancelledError):
             self._fail(job, "The worker process died while it worked on this: out of memory, or killed.")
         except Exception as error:  # noqa: BLE001 - a worker's exception can be anything

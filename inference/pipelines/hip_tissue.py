@@ -1,20 +1,43 @@
 """Seven hip tissues on five slices about the thickest left femoral neck (Imani 2025, section 2.3)."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+from numpy.typing import NDArray
 
+from inference.agreement import agreement, agreement_flags
 from inference.anatomy import Anatomy, ProximalFemur, find_anatomy
 from inference.bone import BONE_HU, CORTICAL_HU
+from inference.bundle import load_bundle
+from inference.engines import best_engine
 from inference.errors import Refused
 from inference.femoral_neck import SLICES_BESIDE, find_reference_slice
 from inference.headers import number
 from inference.measure import HipSegments, measure_tissues
 from inference.pelvic_frame import Head
-from inference.quality import image_flags, result_flags
-from inference.result import Measurement, ModelIdentity, Provenance, Result, Segment, Side, SourceFrame
-from inference.tissue_protocol import FAT_HU, MARROW_HU, MUSCLE_HU, Tissue, label_tissues
+from inference.quality import image_flags, network_flags, result_flags
+from inference.result import (
+    Measurement,
+    ModelIdentity,
+    Provenance,
+    QualityFlag,
+    Result,
+    Segment,
+    Side,
+    SourceFrame,
+)
+from inference.tissue_network import TissueNetwork
+from inference.tissue_protocol import (
+    BONE,
+    FAT_HU,
+    MARROW_HU,
+    MUSCLE_HU,
+    LabelledSlices,
+    Tissue,
+    label_tissues,
+)
 from inference.volume import SeriesLayout
 
 UPRIGHT = "HPL"
@@ -25,22 +48,28 @@ ABOVE_MM = 70.0
 BELOW_MM = 110.0
 """What is read around the left femoral head: the joint and the neck, and the shaft well below."""
 
+PROTOCOL = ModelIdentity("hip-tissue-protocol", "1.0.0")
 SEGMENTS = tuple(Segment(int(tissue), tissue.name.lower()) for tissue in Tissue)
 
-
-BONE = (
-    Tissue.CORTICAL_BONE,
-    Tissue.TRABECULAR_BONE,
-    Tissue.HAEMATOPOIETIC_BONE_MARROW,
-    Tissue.MARROW_ADIPOSE_TISSUE,
-)
+_BUNDLE = Path(__file__).parents[1] / "bundles" / "hip_tissue"
+SHIPPED = _BUNDLE if _BUNDLE.is_dir() else None
 
 
 class HipTissue:
-    """The paper's labelling protocol as the engine: no network, no weights."""
+    """A network labels; the paper's labelling protocol finds the body and checks the network.
+
+    Args:
+        bundle: folder of the network's bundle; without it the protocol's labels are the result.
+
+    Raises:
+        inference.errors.BundleError: the bundle cannot be used.
+    """
 
     name = "hip-tissue"
-    model = ModelIdentity("hip-tissue-protocol", "1.0.0")
+
+    def __init__(self, bundle: Path | None = SHIPPED) -> None:
+        self._network = TissueNetwork(load_bundle(bundle), best_engine()) if bundle else None
+        self.model = self._network.identity if self._network else PROTOCOL
 
     def __call__(self, layout: SeriesLayout, route: str) -> Result:
         """Measures one series.
@@ -55,12 +84,13 @@ class HipTissue:
         anatomy = find_anatomy(hips)
         reference = find_reference_slice(hips, anatomy)
         wanted = slice(reference.index - SLICES_BESIDE, reference.index + SLICES_BESIDE + 1)
-        tissue = label_tissues(hips.array, hips.spacing, _heads(hips, anatomy), wanted)
-
         measured = hips[wanted]
+        protocol = label_tissues(hips.array, hips.spacing, _heads(hips, anatomy), wanted)
+        tissue, doubts = self._label(measured, protocol)
+
         as_stored = layout.geometry.get_closest_patient_orientation()
         image = measured.to_patient_orientation(as_stored)
-        labels = measured.with_array(tissue.labels).to_patient_orientation(as_stored)
+        labels = measured.with_array(tissue).to_patient_orientation(as_stored)
         frames = _frames(layout, image)
         measurements = measure_tissues(
             image,
@@ -72,8 +102,9 @@ class HipTissue:
         )
         quality = [
             *layout.notes,
-            *image_flags(measured, tissue.body, tissue.labels, frames),
+            *image_flags(measured, protocol.body, tissue, frames),
             *result_flags(reference, _areas_cm2(measurements)),
+            *doubts,
         ]
         return Result(
             frames=frames,
@@ -86,6 +117,20 @@ class HipTissue:
             reference_frame=SLICES_BESIDE,
         )
 
+    def _label(
+        self, image: hd.Volume, protocol: LabelledSlices
+    ) -> tuple[NDArray[np.uint8], list[QualityFlag]]:
+        """The network's labels in the body, and what speaks against them."""
+        if self._network is None:
+            return protocol.labels, []
+        row_mm, column_mm = image.pixel_spacing
+        found = self._network.label(image.array, (row_mm, column_mm))
+        labels = np.where(protocol.body, found.labels, np.uint8(0))
+        return labels, [
+            *agreement_flags(agreement(labels, protocol.labels)),
+            *network_flags(found.mean_expected_dsc),
+        ]
+
     def _provenance(self, layout: SeriesLayout, route: str) -> Provenance:
         uids = dict.fromkeys(str(frame.dataset.SOPInstanceUID) for frame in layout.frames)
         return Provenance(
@@ -96,6 +141,7 @@ class HipTissue:
                 "reference slice": "thickest left femoral neck",
                 "slices": str(2 * SLICES_BESIDE + 1),
                 "HU limits": ", ".join(map(str, (FAT_HU, MUSCLE_HU, MARROW_HU, BONE_HU, CORTICAL_HU))),
+                **({"runtime": str(self._network.engine)} if self._network else {}),
             },
             source_instance_uids=tuple(uids),
         )

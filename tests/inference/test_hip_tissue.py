@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from deploy.demo.schematic_hip import SchematicHip, make_schematic_hip
 from inference.errors import Refused
 from inference.pipelines import load_pipeline
+from inference.pipelines.hip_tissue import HipTissue
 from inference.result import Result, Severity, Side
 from inference.volume import read_layout
+from tests.inference.bundles import write_bundle
 from tests.series import FEET_FIRST, Grid, rotation_about, write_series
 
 pytestmark = pytest.mark.slow
@@ -120,6 +122,33 @@ def test_a_cut_field_of_view_noise_and_contrast_are_flagged(hip: SchematicHip, t
     hu[:, :, 215:] = -1024
     found = flags(hip, hu, tmp_path, ContrastBolusAgent="Iohexol")
     assert found >= {"truncated_field_of_view", "noise", "contrast"}
+
+
+@pytest.fixture(scope="module")
+def by_untrained_network(hip: SchematicHip, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("network")
+    grid = Grid(spacing_mm=SPACING_MM, origin_mm=(0.0, 0.0, 0.0))
+    pipeline = HipTissue(write_bundle(folder / "bundle"))
+    return pipeline(read_layout(write_series(folder / "ct", hip.hu, grid)), "hip-tissue")
+
+
+def test_a_network_that_labels_is_named_with_its_weights_and_runtime(by_untrained_network: Result) -> None:
+    provenance = by_untrained_network.provenance
+    assert (provenance.model.name, provenance.model.version) == ("untrained", "0.0.1")
+    assert provenance.model.weights_sha256 is not None
+    assert provenance.settings["runtime"].startswith("PyTorch")
+
+
+def test_a_network_labels_nothing_outside_the_body(by_untrained_network: Result) -> None:
+    labels, hu = by_untrained_network.labels.array, by_untrained_network.image.array
+    assert labels.any()
+    assert not labels[:, [0, -1]].any()
+    assert not labels[hu < -900].any()
+
+
+def test_an_untrained_network_is_found_out(by_untrained_network: Result) -> None:
+    warnings = {flag.code for flag in by_untrained_network.quality if flag.severity is Severity.WARNING}
+    assert warnings >= {"network_disagrees_with_protocol", "network_unsure"}
 
 
 @pytest.mark.real_ct

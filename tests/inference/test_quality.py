@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from inference.femoral_neck import ReferenceSlice
-from inference.quality import image_flags, result_flags
+from inference.quality import LEAST_EXPECTED_DSC, image_flags, network_flags, result_flags
 from inference.result import QualityFlag, Severity, Side, SourceFrame
 
 MATRIX = 200
@@ -129,3 +129,15 @@ def test_areas_that_people_do_not_have_are_told_with_their_limits() -> None:
     _, flag = result_flags(reference(1.0), {**usual, "muscle": 20.0})
     assert flag.code == "implausible_area"
     assert "muscle is 20 cm2; 60 to 450" in flag.text
+
+
+def test_a_network_that_expects_little_of_itself_is_flagged() -> None:
+    good, poor = LEAST_EXPECTED_DSC + 0.1, LEAST_EXPECTED_DSC - 0.2
+    assert network_flags(good) == []
+    (flag,) = network_flags(poor)
+    assert (flag.code, flag.severity) == ("network_unsure", Severity.WARNING)
+    assert f"{poor:.2f}" in flag.text
+
+
+def test_the_least_expected_is_enough() -> None:
+    assert network_flags(LEAST_EXPECTED_DSC) == []

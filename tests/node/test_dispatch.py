@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from inference.errors import BundleError
+from node import work
 from node.backoff import Backoff
 from node.config import ClusterSettings, Settings
 from node.database import Database
@@ -78,6 +80,18 @@ def test_a_route_that_was_removed_fails_its_job_and_not_the_queue(
     )
     dispatcher.start()
     assert ended(database).jobs[-1].startswith("measure gone failed: ConfigurationError")
+
+
+def test_a_damaged_model_is_said_in_its_own_words(
+    dispatcher: Dispatcher, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def examine(*_: object) -> None:
+        raise BundleError("model.safetensors is damaged. Install Coxa again.")
+
+    monkeypatch.setattr(work, "examine", examine)
+    complete(database)
+    dispatcher.start()
+    assert ended(database).jobs[0].endswith("failed: model.safetensors is damaged. Install Coxa again.")
 
 
 def test_what_a_dead_node_held_is_done(dispatcher: Dispatcher, database: Database, jobs: JobQueue) -> None:

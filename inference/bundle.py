@@ -1,0 +1,161 @@
+"""A model on disk, in the layout of a MONAI Bundle: what it is, its weights, its licence.
+
+Weights are safetensors, which is data only: reading a bundle runs no code of it. Everything is checked when a
+bundle is loaded, so that a damaged one is found before the first patient.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from inference.errors import BundleError
+from inference.networks.dense_unet import DenseUNet
+from inference.tissue_protocol import Tissue
+
+METADATA = Path("configs", "metadata.json")
+WEIGHTS = Path("models", "model.safetensors")
+
+AGAIN = "Put the bundle there again from where it came (the shipped one: install Coxa again)."
+
+LABELS = {int(tissue): tissue.name.lower() for tissue in Tissue}
+
+
+class NetworkSettings(BaseModel):
+    """What ``DenseUNet`` is made with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    in_channels: PositiveInt
+    classes: PositiveInt
+    growth: tuple[PositiveInt, ...]
+    layers: tuple[PositiveInt, ...]
+    stem_stride: PositiveInt = 1
+    head_layers: Annotated[int, Field(ge=0)] = 0
+    head_growth: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model that was read and checked.
+
+    Attributes:
+        name: e.g. ``hip-tissue-dense-unet``.
+        version: changes whenever the labels may change.
+        pixel_mm: side of the square pixels the network was trained on.
+        windows_hu: lower and upper end of each input channel's window.
+        weights_sha256: of the weights file.
+        weights: by the names that ``DenseUNet`` gives them.
+    """
+
+    name: str
+    version: str
+    network_settings: NetworkSettings
+    pixel_mm: float
+    windows_hu: tuple[tuple[float, float], ...]
+    weights_sha256: str
+    weights: Mapping[str, Tensor]
+
+    def network(self) -> DenseUNet:
+        """The network in evaluation mode, float32, on the CPU.
+
+        Raises:
+            inference.errors.BundleError: weights and network settings do not belong together.
+        """
+        with torch.device("meta"):
+            network = DenseUNet(**self.network_settings.model_dump())
+        weights = {name: w.float() if w.is_floating_point() else w for name, w in self.weights.items()}
+        try:
+            network.load_state_dict(weights, assign=True)
+        except RuntimeError as error:
+            raise BundleError(
+                f"{self.name} {self.version}: the weights are not those of the network that {METADATA} "
+                f"describes. {AGAIN}"
+            ) from error
+        return network.eval().requires_grad_(False)
+
+
+class _Coxa(BaseModel):
+    """What Coxa adds to MONAI's metadata."""
+
+    name: str
+    version: str
+    network: NetworkSettings
+    pixel_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    windows_hu: tuple[tuple[float, float], ...]
+    labels: dict[int, str]
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "_Coxa":
+        if self.labels != LABELS:
+            raise ValueError(f"the labels are {self.labels}, this version of Coxa measures {LABELS}")
+        if self.network.classes != len(LABELS) + 1:
+            raise ValueError(f"{self.network.classes} classes for {len(LABELS)} labels and background")
+        if self.network.in_channels != len(self.windows_hu):
+            raise ValueError(f"{self.network.in_channels} input channels, {len(self.windows_hu)} windows")
+        if any(low >= high for low, high in self.windows_hu):
+            raise ValueError("a window's lower end is not below its upper end")
+        return self
+
+
+class _Metadata(BaseModel):
+    coxa: _Coxa
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check all of it: metadata, checksum, labels, and that the weights fit the network.
+
+    Raises:
+        inference.errors.BundleError: which file is wrong, and what to do.
+    """
+    coxa = _read_metadata(folder / METADATA)
+    bundle = Bundle(
+        name=coxa.name,
+        version=coxa.version,
+        network_settings=coxa.network,
+        pixel_mm=coxa.pixel_mm,
+        windows_hu=coxa.windows_hu,
+        weights_sha256=coxa.weights_sha256,
+        weights=_read_weights(folder / WEIGHTS, coxa.weights_sha256),
+    )
+    bundle.network()
+    return bundle
+
+
+def _read_metadata(path: Path) -> _Coxa:
+    try:
+        return _Metadata.model_validate_json(_read(path)).coxa
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, wrong['loc'])) or 'the file'}: {wrong['msg']}" for wrong in error.errors()
+        )
+        raise BundleError(f"{path} does not describe a model for this version of Coxa: {found}.") from error
+
+
+def _read_weights(path: Path, expected_sha256: str) -> Mapping[str, Tensor]:
+    content = _read(path)
+    found = sha256(content).hexdigest()
+    if found != expected_sha256:
+        raise BundleError(
+            f"{path} is damaged or not the one that {METADATA} names: its SHA-256 is {found}, not "
+            f"{expected_sha256}. {AGAIN}"
+        )
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise BundleError(f"{path} is no safetensors file: {error}. {AGAIN}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}. {AGAIN}") from error

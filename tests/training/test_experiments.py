@@ -1,0 +1,250 @@
+"""Folds and domains: who is trained on, who is tested, and that nothing is done twice. Nothing is trained."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rich.console import Console
+
+from inference.tissue_network import NetworkLabels
+from inference.tissue_protocol import Tissue
+from tests.training.tiny import Discs, tiny_config
+from training.cases import Case, write_case
+from training.config import MixedData, TrainingConfig, load_config
+from training.cross_validate import cross_validate
+from training.errors import ConfigurationError, TrainingError
+from training.evaluate import LabelSlices
+from training.experiments import Laboratory, real_laboratory
+from training.robustness import RobustnessConfig, robustness
+
+QUIET = Console(file=io.StringIO())
+
+
+def write_people(folder: Path, *subjects: str) -> None:
+    """Two cases each; a pixel of every image says whose it is."""
+    for number, subject in enumerate(subjects, start=1):
+        labels = np.zeros((1, 16, 12), np.uint8)
+        labels[0, 1:8, 2:10] = np.array(Tissue)[:, None]
+        hu = labels.astype(np.int16)
+        hu[0, 0, 0] = 100 * number
+        for name in ("1", "2"):
+            write_case(folder, Case(subject, name, hu, labels, (3.0, 1.0, 1.0)))
+
+
+def write_config(folder: Path, **changed: Any) -> Path:
+    """A training's file on the cases in ``folder / "cases"``; JSON is YAML."""
+    data = {"kind": "cases", "cases": folder / "cases"}
+    config = tiny_config(folder / "out", **{"data": data, "validation": None, "threads": 1} | changed)
+    file = folder / "training.yaml"
+    file.write_text(config.model_dump_json())
+    return file
+
+
+class Fake:
+    """Trains nothing and labels what it sees, without muscle in those whose number is given."""
+
+    def __init__(self, weak_on: int = 0) -> None:
+        self.weak_on = weak_on
+        self.trained: list[TrainingConfig] = []
+        self.seen: dict[str, set[int]] = {}
+        self.laboratory = Laboratory(self.train, self.labeller)
+
+    def train(self, config: TrainingConfig, console: Console) -> Path:
+        self.trained.append(config)
+        return config.output / "bundle"
+
+    def labeller(self, bundle: Path) -> LabelSlices:
+        seen = self.seen.setdefault(bundle.parent.parent.name, set())
+
+        def label(hu: NDArray[np.int16], pixel_mm: tuple[float, float]) -> NetworkLabels:
+            number = int(hu[0, 0, 0]) // 100
+            seen.add(number)
+            wrong = (hu == Tissue.MUSCLE) & (number == self.weak_on)
+            return NetworkLabels(np.where((hu > 7) | wrong, 0, hu).astype(np.uint8), {})
+
+        return label
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainingConfig:
+    write_people(tmp_path / "cases", "p1", "p2", "p3", "p4")
+    return load_config(write_config(tmp_path))
+
+
+def cross_validated(config: TrainingConfig, fake: Fake, folds: int = 4) -> object:
+    return cross_validate(config, folds, 1, fake.laboratory, QUIET)
+
+
+def test_every_fold_is_tested_on_those_it_left_out(config: TrainingConfig) -> None:
+    fake = Fake()
+    cross_validated(config, fake)
+    left_out = [fold.data.leave_out for fold in fake.trained]
+    assert sorted(left_out) == [("p1",), ("p2",), ("p3",), ("p4",)]
+    for (name,), seen in zip(left_out, fake.seen.values(), strict=True):
+        assert seen == {int(name[1])}
+
+
+def test_table_1_is_of_folds(config: TrainingConfig) -> None:
+    cross_validated(config, Fake(weak_on=2))
+    text = (config.output / "table1.md").read_text()
+    assert "Trained on n = 3, tested on n = 1" in text
+    # One fold of four without any muscle.
+    assert "| Muscle | Coxa | 75.00 ± 50.00 |" in text
+    assert "|  | paper, PA | 96.02 ± 0.72 |" in text
+
+
+def test_finished_folds_are_not_repeated(config: TrainingConfig) -> None:
+    cross_validated(config, Fake(weak_on=2))
+    table = (config.output / "table1.md").read_text()
+    (config.output / "fold-02-of-04" / "test" / "metrics.csv").unlink()
+    again = Fake(weak_on=2)
+    cross_validated(config, again)
+    assert [fold.output.parent.name for fold in again.trained] == ["fold-02-of-04"]
+    assert (config.output / "table1.md").read_text() == table
+
+
+def test_folds_of_other_settings_are_not_taken_for_these(config: TrainingConfig) -> None:
+    cross_validated(config, Fake())
+    with pytest.raises(TrainingError, match="holds a test of other settings"):
+        cross_validated(config.model_copy(update={"batch": 4}), Fake())
+    with pytest.raises(TrainingError, match="holds a test of other settings"):
+        cross_validate(config, 4, 2, Fake().laboratory, QUIET)
+
+
+def test_who_chooses_the_weights_is_never_tested(config: TrainingConfig, tmp_path: Path) -> None:
+    changed = {
+        "data": {"kind": "cases", "cases": tmp_path / "cases", "leave_out": ["p3"]},
+        "validation": {"people": ["p3"], "every_steps": 1},
+    }
+    fake = Fake()
+    cross_validated(load_config(write_config(tmp_path, **changed)), fake, folds=3)
+    assert sorted(fold.data.leave_out for fold in fake.trained) == [("p3", "p1"), ("p3", "p2"), ("p3", "p4")]
+    assert set.union(*fake.seen.values()) == {1, 2, 4}
+
+
+def test_more_folds_than_people_are_refused(config: TrainingConfig) -> None:
+    with pytest.raises(ConfigurationError, match=r"there must be 2 to 4 folds\. Subjects: p1, p2, p3, p4"):
+        cross_validated(config, Fake(), folds=5)
+
+
+def test_with_the_real_laboratory_each_fold_has_a_network_that_is_judged(tmp_path: Path) -> None:
+    for number, subject in enumerate("abcd"):
+        hu, labels = Discs(seed=number).make(0)
+        case = Case(subject, "1", hu.short().numpy(), labels.numpy(), (3.0, 1.0, 1.0))
+        write_case(tmp_path / "cases", case)
+    config = load_config(write_config(tmp_path, length={"steps": 30}))
+    cross_validate(config, 2, 1, real_laboratory(), QUIET)
+    for fold in ("fold-01-of-02", "fold-02-of-02"):
+        assert (config.output / fold / "training" / "bundle" / "models" / "model.safetensors").is_file()
+        summary = json.loads((config.output / fold / "test" / "summary.json").read_text())
+        assert summary["mean_over_tissues"]["dsc"] > 0.3
+
+
+Robust = Callable[..., RobustnessConfig]
+
+
+@pytest.fixture
+def robust(tmp_path: Path) -> Robust:
+    write_people(tmp_path / "a", "p1", "p2", "p3")
+    write_people(tmp_path / "b", "p1", "p2")
+    # In the images of B another number says whose they are.
+    for path in (tmp_path / "b").iterdir():
+        path.rename(path.with_name(f"q{path.name[1:]}"))
+
+    def make(held_out: int = 2, **changed: Any) -> RobustnessConfig:
+        return RobustnessConfig.model_validate_json(
+            json.dumps(
+                {
+                    "training": str(write_config(tmp_path, **changed)),
+                    "a": {"name": "A", "data": {"kind": "cases", "cases": str(tmp_path / "a")}},
+                    "b": {"name": "B", "data": {"kind": "cases", "cases": str(tmp_path / "b")}},
+                    "held_out": held_out,
+                    "output": str(tmp_path / "out"),
+                }
+            )
+        )
+
+    return make
+
+
+def scores_of(config: RobustnessConfig, test: str) -> set[str]:
+    """Subjects in the scores of a test."""
+    lines = (config.output / test / "metrics.csv").read_text().splitlines()[1:]
+    return {line.split(",")[0] for line in lines}
+
+
+def test_two_networks_are_tested_three_times(robust: Robust) -> None:
+    fake, config = Fake(), robust()
+    robustness(config, fake.laboratory, QUIET)
+    on_a, on_both = (trained.data for trained in fake.trained)
+    assert isinstance(on_both, MixedData)
+    part_a, part_b = on_both.parts
+    assert on_a == part_a
+    assert (part_a.cases.name, part_b.cases.name) == ("a", "b")
+    held_a, held_b = set(part_a.leave_out), set(part_b.leave_out)
+    assert held_a < {"p1", "p2", "p3"}
+    assert held_b < {"q1", "q2"}
+    assert scores_of(config, "a-tested-on-a") == held_a
+    assert scores_of(config, "a-tested-on-b") == {"q1", "q2"}
+    assert scores_of(config, "a-and-b-tested-on-a-and-b") == held_a | held_b
+
+
+def test_table_2_has_the_papers_three_blocks(robust: Robust) -> None:
+    config = robust(held_out=3)
+    config = config.model_copy(update={"b": config.b.model_copy(update={"data": config.a.data})})
+    robustness(config, Fake(weak_on=2).laboratory, QUIET)
+    lines = (config.output / "table2.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("Trained on")] == [
+        "Trained on A (n = 2), tested on A (n = 1)",
+        "Trained on A (n = 2), tested on B (n = 3)",
+        "Trained on A + B (n = 4), tested on A + B (n = 2)",
+    ]
+    muscle = [number for number, line in enumerate(lines) if line.startswith("| Muscle |")]
+    assert lines[muscle[1]].startswith("| Muscle | Coxa | 66.67 ± 51.64 |")
+    assert [lines[number + 1].split("|")[2:4] for number in muscle] == [
+        [" paper, PA on PA ", " 96.93 "],
+        [" paper, PA on HK ", " 92.69 "],
+        [" paper, PA + HK ", " 96.45 "],
+    ]
+
+
+def test_finished_tests_are_not_repeated(robust: Robust) -> None:
+    config = robust()
+    robustness(config, Fake().laboratory, QUIET)
+    again = Fake()
+    robustness(config, again.laboratory, QUIET)
+    assert not again.trained
+    (config.output / "a-tested-on-b" / "metrics.csv").unlink()
+    robustness(config, again.laboratory, QUIET)
+    assert [trained.output.name for trained in again.trained] == ["trained-on-a"]
+
+
+def test_tests_on_other_people_are_not_taken_for_these(robust: Robust) -> None:
+    config = robust()
+    robustness(config, Fake().laboratory, QUIET)
+    changed = config.b.data.model_copy(update={"leave_out": ("q9",)})
+    with pytest.raises(TrainingError, match="a-tested-on-b holds a test of other settings"):
+        robustness(
+            config.model_copy(update={"b": config.b.model_copy(update={"data": changed})}),
+            Fake().laboratory,
+            QUIET,
+        )
+
+
+def test_too_few_people_to_hold_out_are_refused(robust: Robust) -> None:
+    with pytest.raises(ConfigurationError, match="held_out in domain B: 3 folds of 2 subject"):
+        robustness(robust(held_out=3), Fake().laboratory, QUIET)
+
+
+def test_people_of_no_domain_cannot_choose_the_weights(robust: Robust, tmp_path: Path) -> None:
+    changed = {
+        "data": {"kind": "cases", "cases": tmp_path / "cases", "leave_out": ["p3"]},
+        "validation": {"people": ["p3"], "every_steps": 1},
+    }
+    with pytest.raises(ConfigurationError, match=r"validation\.people must be empty"):
+        robustness(robust(**changed), Fake().laboratory, QUIET)

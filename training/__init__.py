@@ -1,0 +1,1 @@
+"""Training of Coxa's networks; needs nothing of the node."""

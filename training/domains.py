@@ -1,0 +1,85 @@
+"""Whom a data set holds, and their cases to test on; training makes its own slices of the same people."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from training.cases import Case, read_cases
+from training.config import CaseData, SourceData
+from training.synthesis.people import Person, load_people
+from training.synthesis.variation import Variation, load_variation
+from training.synthesize import synthetic_cases
+
+
+class Domain(Protocol):
+    """People of one place or one kind of scanner."""
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """Names of everyone whom the configuration does not leave out."""
+        ...
+
+    def cases(self, subjects: Collection[str]) -> list[Case]:
+        """Their cases, always the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class AnnotatedPeople:
+    """Cases from a folder."""
+
+    read: Sequence[Case]
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """As in ``Domain``."""
+        return sorted({case.subject for case in self.read})
+
+    def cases(self, subjects: Collection[str]) -> list[Case]:
+        """As in ``Domain``."""
+        return [case for case in self.read if case.subject in subjects]
+
+
+@dataclass(frozen=True)
+class SyntheticPeople:
+    """Patients drawn from people's anatomy.
+
+    Attributes:
+        cases_per_person: how many patients are drawn from each.
+    """
+
+    people: Mapping[str, Person]
+    variation: Variation
+    seed: int
+    cases_per_person: int
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """As in ``Domain``."""
+        return sorted(self.people)
+
+    def cases(self, subjects: Collection[str]) -> list[Case]:
+        """As in ``Domain``."""
+        return [
+            case
+            for name in sorted(subjects)
+            for case in synthetic_cases(self.people[name], self.variation, self.seed, self.cases_per_person)
+        ]
+
+
+def open_domain(data: SourceData, seed: int, cases_per_person: int) -> Domain:
+    """Read the cases or the anatomies of a training's data.
+
+    Raises:
+        training.cases.CaseError: a case cannot be read.
+    """
+    if isinstance(data, CaseData):
+        return AnnotatedPeople(
+            [case for case in read_cases(data.cases) if case.subject not in data.leave_out]
+        )
+    chosen = {
+        person.name: person
+        for person in load_people(data.anatomy, data.cache)
+        if person.name not in data.leave_out and (not data.people or person.name in data.people)
+    }
+    return SyntheticPeople(chosen, load_variation(data.variation or "default"), seed, cases_per_person)

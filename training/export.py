@@ -1,0 +1,57 @@
+"""From a training's weights and configuration to its bundle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from training.bundle_writer import BundleMetadata, write_bundle
+from training.config import TrainingConfig
+from training.validation import CLASSES
+
+
+def export(
+    config: TrainingConfig, folder: Path, weights: Mapping[str, Tensor], eval_metrics: Mapping[str, float]
+) -> None:
+    """Write the bundle.
+
+    Args:
+        weights: state of the network.
+        eval_metrics: of these weights, by name.
+    """
+    about = config.bundle
+    metadata = BundleMetadata(
+        about.name,
+        about.version,
+        about.description,
+        about.authors,
+        about.copyright,
+        network_arguments(config),
+        config.windows_hu,
+        config.pixel_mm,
+        eval_metrics,
+    )
+    card, licence = (path.read_text(encoding="utf-8") for path in (about.model_card, about.licence))
+    write_bundle(folder, weights, metadata, _published(config), card, licence)
+
+
+def network_arguments(config: TrainingConfig) -> dict[str, Any]:
+    """For ``DenseUNet``."""
+    return {"in_channels": len(config.windows_hu), "classes": CLASSES} | config.network.model_dump(
+        mode="json"
+    )
+
+
+def _published(config: TrainingConfig) -> dict[str, Any]:
+    """What a bundle says of its training: no paths, and no names of subjects, who may be patients."""
+    document = config.model_dump(mode="json", exclude={"output", "bundle", "device", "threads"})
+    parts = document["data"].get("parts", [document["data"]])
+    for part in parts:
+        for key in ("anatomy", "cache", "variation", "workers", "cases"):
+            part.pop(key, None)
+        if part["kind"] == "cases":
+            del part["leave_out"]
+    if document["validation"] and any(part["kind"] == "cases" for part in parts):
+        del document["validation"]["people"]
+    return document

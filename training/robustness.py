@@ -1,0 +1,169 @@
+"""The robustness experiment (Imani 2025, section 2.5), printed as the paper's Table 2.
+
+Trained on domain A, tested on people of A held out and on all of B; trained on A and B, tested on people of
+both held out. The paper picks the best of ten folds by the figures it then reports; here there is one split,
+made before anything is trained, and no picking.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from training import published
+from training.cases import Case
+from training.config import MixedData, Section, SourceData, load_config
+from training.cross_validate import without
+from training.domains import Domain, open_domain
+from training.errors import ConfigurationError
+from training.experiments import Laboratory, Trained
+from training.folds import split_by_subject
+from training.summary import Summary
+from training.tables import Experiment, markdown, side_by_side
+
+TABLE = "table2.md"
+
+
+class DomainSettings(Section):
+    """One domain.
+
+    Attributes:
+        name: for the table.
+        data: as in a training's configuration: other people and another variation, or another folder.
+    """
+
+    name: str
+    data: SourceData
+
+
+class RobustnessConfig(Section):
+    """The YAML file of ``coxa robustness``.
+
+    Attributes:
+        training: configuration of the training; its data and output are replaced. It names nobody to
+            validate on: with cases, leave validation out.
+        held_out: one person in so many is tested on and not trained on; the paper's is 10.
+        cases_per_person: synthetic patients drawn from each person to test on.
+        output: folder of both trainings and of all tests.
+    """
+
+    training: Path
+    a: DomainSettings
+    b: DomainSettings
+    held_out: int = Field(ge=2)
+    cases_per_person: int = Field(default=20, gt=0)
+    output: Path
+
+
+def robustness(config: RobustnessConfig, laboratory: Laboratory, console: Console) -> list[Table]:
+    """Train twice and test three times; what is finished is not repeated.
+
+    Returns:
+        Mean and deviation over cases: a table for each block of the paper's Table 2.
+
+    Raises:
+        ConfigurationError: the training's file is wrong, or a domain has too few people for ``held_out``.
+        TrainingError: the output holds results of other settings.
+    """
+    base = load_config(config.training)
+    if base.validation is not None and base.validation.people:
+        raise ConfigurationError(
+            f"{config.training}: validation.people must be empty, the domains have people of their own."
+        )
+    a, b = (_open(settings, config, base.seed) for settings in (config.a, config.b))
+
+    def trained(folder: str, data: SourceData | MixedData) -> Trained:
+        changed = {"data": data, "output": config.output / folder}
+        return Trained(base.model_copy(update=changed), laboratory, console)
+
+    def tested(network: Trained, folder: str, parts: Sequence[_Part]) -> Summary:
+        console.rule(folder.replace("-", " "))
+        tested_on = [part.described() for part in parts]
+        return network.test(
+            config.output / folder, tested_on, lambda: [case for part in parts for case in part.cases()]
+        )
+
+    on_a = trained("trained-on-a", a.training_data)
+    mixed = MixedData(kind="mixed", parts=(a.training_data, b.training_data))
+    on_both = trained("trained-on-a-and-b", mixed)
+    tables = _tables(
+        a,
+        b,
+        a_on_a=tested(on_a, "a-tested-on-a", [a.held_out]),
+        a_on_b=tested(on_a, "a-tested-on-b", [b.everyone]),
+        both=tested(on_both, "a-and-b-tested-on-a-and-b", [a.held_out, b.held_out]),
+    )
+    (config.output / TABLE).write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
+    return tables
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some people of a domain, to be tested on."""
+
+    settings: DomainSettings
+    domain: Domain
+    subjects: Sequence[str]
+    cases_per_person: int
+
+    def cases(self) -> list[Case]:
+        return self.domain.cases(self.subjects)
+
+    def described(self) -> dict[str, object]:
+        return {
+            "data": self.settings.data.model_dump(mode="json"),
+            "subjects": list(self.subjects),
+            "cases_per_person": self.cases_per_person,
+        }
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A domain, some of its people held out."""
+
+    name: str
+    training_data: SourceData
+    trained_on: Sequence[str]
+    held_out: _Part
+    everyone: _Part
+
+
+def _open(settings: DomainSettings, config: RobustnessConfig, seed: int) -> _Split:
+    domain = open_domain(settings.data, seed, config.cases_per_person)
+    try:
+        fold = split_by_subject(domain.subjects, config.held_out, seed)[0]
+    except ValueError as error:
+        raise ConfigurationError(f"held_out in domain {settings.name}: {error}") from None
+    held_out, everyone = (
+        _Part(settings, domain, subjects, config.cases_per_person)
+        for subjects in (fold.test, domain.subjects)
+    )
+    return _Split(settings.name, without(settings.data, fold.test), fold.train, held_out, everyone)
+
+
+def _tables(a: _Split, b: _Split, a_on_a: Summary, a_on_b: Summary, both: Summary) -> list[Table]:
+    trained_a, trained_b, tested_a, tested_b = (
+        len(names) for names in (a.trained_on, b.trained_on, a.held_out.subjects, b.held_out.subjects)
+    )
+    on_a = f"{a.name} (n = {trained_a})"
+    experiments = [
+        Experiment(
+            on_a, f"{a.name} (n = {tested_a})", a_on_a, {"paper, PA on PA": published.TABLE_2_PA_ON_PA}
+        ),
+        Experiment(
+            on_a,
+            f"{b.name} (n = {len(b.everyone.subjects)})",
+            a_on_b,
+            {"paper, PA on HK": published.TABLE_2_PA_ON_HK},
+        ),
+        Experiment(
+            f"{a.name} + {b.name} (n = {trained_a + trained_b})",
+            f"{a.name} + {b.name} (n = {tested_a + tested_b})",
+            both,
+            {"paper, PA + HK": published.TABLE_2_PA_HK},
+        ),
+    ]
+    return [side_by_side(experiment, "Robustness, mean ± SD over cases") for experiment in experiments]

@@ -1,0 +1,1 @@
+"""Synthetic CT with its ground truth, made from label maps of real people."""
