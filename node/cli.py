@@ -20,6 +20,7 @@ from node.config import ConfigurationError, Peer, Settings, load_settings
 from node.database import Database
 from node.scu import PeerError, Verdict, echo, send
 from node.status import read_status
+from training.cli import add_commands
 
 FAILED, WRONG_CALL, NOT_MEASURED, PEER_REFUSED = 1, 2, 3, 4
 
@@ -144,6 +145,9 @@ def set_up_logging(level: str) -> None:
     if level != "DEBUG":
         for name in ("pynetdicom", "pydicom", "highdicom", "py.warnings", "distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+add_commands(app)
 
 
 @contextmanager

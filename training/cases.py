@@ -20,6 +20,7 @@ from pydicom.errors import InvalidDicomError
 from inference.errors import Refused
 from inference.tissue_protocol import Tissue
 from inference.volume import read_layout
+from training.errors import TrainingError
 
 IMAGE, LABELS = "image.nii.gz", "labels.nii.gz"
 DICOM_IMAGE, DICOM_LABELS = "dicom", "labels.dcm"
@@ -41,7 +42,7 @@ TISSUE_OF_SEGMENT: Mapping[str, Tissue] = {tissue.name.lower(): tissue for tissu
 """By the segment's label in lower case, its words joined by underscores."""
 
 
-class CaseError(Exception):
+class CaseError(TrainingError):
     """A case cannot be read; the message names it and says what is wrong."""
 
 

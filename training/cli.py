@@ -111,21 +111,24 @@ def synthesize(
     person: Annotated[
         list[str] | None, typer.Option(help="Only this person's anatomy; may be given again.")
     ] = None,
+    variation: Annotated[
+        Path | None, typer.Option(help="What varies; without it what the configuration names.")
+    ] = None,
 ) -> None:
     """Write synthetic cases with their true labels as NIfTI: five slices about the reference slice."""
     with _reported():
         from training.config import load_config
         from training.synthesize import write_synthetic_cases
 
-        written = write_synthetic_cases(folder, load_config(config), person or (), cases, console)
+        written = write_synthetic_cases(
+            folder, load_config(config), person or (), cases, console, variation
+        )
         console.print(f"Done: {written} case(s) in {escape(str(folder))}")
 
 
 @contextmanager
 def _reported() -> Iterator[None]:
     """Errors made for people are shown to them, without a traceback."""
-    from training.cases import CaseError
-
     try:
         yield
     except Stopped as stopped:
@@ -134,6 +137,10 @@ def _reported() -> Iterator[None]:
     except ConfigurationError as error:
         errors.print(escape(str(error)), style="red")
         raise typer.Exit(WRONG_CALL) from None
-    except (BundleError, TrainingError, CaseError) as error:
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed: training needs `pip install 'coxa[training]'`."
+        errors.print(escape(message), style="red")
+        raise typer.Exit(FAILED) from None
+    except (BundleError, TrainingError) as error:
         errors.print(escape(str(error)), style="red")
         raise typer.Exit(FAILED) from None

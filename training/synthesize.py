@@ -35,7 +35,12 @@ def synthetic_cases(person: Person, variation: Variation, seed: int, count: int)
 
 
 def write_synthetic_cases(
-    folder: Path, config: TrainingConfig, names: Sequence[str], count: int, console: Console
+    folder: Path,
+    config: TrainingConfig,
+    names: Sequence[str],
+    count: int,
+    console: Console,
+    varied: Path | None = None,
 ) -> int:
     """Write cases of people's anatomy into a folder, as ``training.cases`` reads them.
 
@@ -45,6 +50,7 @@ def write_synthetic_cases(
         names: whose anatomy; everyone's where none is named, also of those who are left out of training.
         count: of each.
         console: for progress.
+        varied: what varies, instead of what the configuration says.
 
     Returns:
         How many were written.
@@ -60,7 +66,7 @@ def write_synthetic_cases(
     if unknown:
         raise TrainingError(f"There is no {', '.join(sorted(unknown))}; there are {', '.join(everyone)}.")
     chosen = [everyone[name] for name in names or everyone]
-    variation = load_variation(config.data.variation or "default")
+    variation = load_variation(varied or config.data.variation or "default")
     made = chain.from_iterable(synthetic_cases(person, variation, config.seed, count) for person in chosen)
     for case in track(made, "Making cases", total=count * len(chosen), console=console):
         write_case(folder, case)

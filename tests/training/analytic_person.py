@@ -1,4 +1,4 @@
-"""A person made of spheres, tubes and ellipses, whose every distance is known."""
+"""A person made of spheres and tubes, whose every distance is known."""
 
 from functools import lru_cache
 
@@ -22,6 +22,13 @@ FLARE_MM = 100.0
 """The neck's radius grows by the square of the way from the waist, over this."""
 
 SHAFT_RADIUS_MM = 16.0
+LIMB_RADIUS_MM = 70.0
+"""Of the muscles about each hip, down to the knee."""
+
+FAT_MM = 45.0
+"""Between muscles and skin."""
+
+CAVITY_RADIUS_MM = 22.0
 HEAD_LEVEL_MM = 160.0
 HEAD_ROW_MM = 170.0
 MIDDLE_MM = 260.0
@@ -41,12 +48,12 @@ def phantom_person(name: str = "phantom") -> Person:
     axial = _capsule(
         points, (HEAD_LEVEL_MM + 40, 260.0, MIDDLE_MM), (HEAD_LEVEL_MM + 200, 260.0, MIDDLE_MM), 20.0
     )
-    limbs = [_cylinder(points, HEAD_ROW_MM, _column(side), 70.0) for side in Side]
+    limbs = [_cylinder(points, HEAD_ROW_MM, _column(side), LIMB_RADIUS_MM) for side in Side]
     limb = torch.minimum(*limbs)
     bone = torch.stack([*femur.values(), cups, axial]).amin(0)
-    body = _ellipse(points, 115.0, 205.0)
+    body = _skin(points)
     cavity = torch.maximum(
-        _cylinder(points, HEAD_ROW_MM, MIDDLE_MM, 22.0), HEAD_LEVEL_MM - 60 - points[..., 0]
+        _cylinder(points, HEAD_ROW_MM, MIDDLE_MM, CAVITY_RADIUS_MM), HEAD_LEVEL_MM - 60 - points[..., 0]
     )
     side_of = (points[..., 2] > MIDDLE_MM).to(torch.uint8) + 1
     reach = (-REACH_MM, REACH_MM)
@@ -115,9 +122,10 @@ def _cylinder(points: Tensor, row: float, column: float, radius: float) -> Tenso
     return torch.hypot(points[..., 1] - row, points[..., 2] - column) - radius
 
 
-def _ellipse(points: Tensor, depth: float, width: float) -> Tensor:
-    across, down = points[..., 2] - MIDDLE_MM, points[..., 1] - HEAD_ROW_MM
-    return (torch.hypot(down / depth, across / width) - 1) * depth
+def _skin(points: Tensor) -> Tensor:
+    """Round beside the hips, flat between them."""
+    beside = ((points[..., 2] - MIDDLE_MM).abs() - HALF_DISTANCE_MM).clamp(min=0)
+    return torch.hypot(points[..., 1] - HEAD_ROW_MM, beside) - LIMB_RADIUS_MM - FAT_MM
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -1,82 +1,95 @@
-"""Which slices of a synthetic scan become a case. The scans are stand-ins: their slices are numbered."""
+"""Cases of the phantom person, in small pictures."""
 
-from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
+from io import StringIO
+from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from rich.console import Console
 
+from inference.femoral_neck import SLICES_BESIDE
+from tests.training.analytic_person import phantom_person
+from tests.training.synthesis.plain import plain_variation
+from tests.training.tiny import tiny_config
 from training import synthesize
-from training.cases import Case
-from training.errors import TrainingError
+from training.cases import Case, read_cases
+from training.config import TrainingConfig
+from training.errors import ConfigurationError, TrainingError
+from training.synthesis import generator
 
-SLICES = 9
+VARIATION = plain_variation(
+    levels={"field_mm": (240, 240)},
+    muscle={"hu": (40, 60)},
+    scanner={"thickness_mm": (3, 3), "noise_hu": (5, 20)},
+)
 
 
-class Scans:
-    """Stands in for ``Generator``; ``reference_slices`` are those of its scans, one after the other."""
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generator, "MATRIX", 24)
 
-    reference_slices: tuple[int | None, ...] = (4,)
-    made: list["Scans"]
 
-    def __init__(self, people: list[Any], variation: object, seed: int) -> None:
-        self.person, self.seed = people[0].name, seed
-        self.left = iter(self.reference_slices)
-        self.made.append(self)
+def cases(name: str, count: int = 1, seed: int = 1) -> list[Case]:
+    return list(synthesize.synthetic_cases(phantom_person(name), VARIATION, seed, count))
 
-    def volume(self) -> SimpleNamespace:
-        hu = torch.arange(SLICES, dtype=torch.int16)[:, None, None].expand(SLICES, 4, 5)
-        return SimpleNamespace(
-            hu=hu,
-            labels=hu.to(torch.uint8) % 8,
-            spacing_mm=torch.tensor([3.0, 0.5, 0.75]),
-            person=self.person,
-            reference_slice=next(self.left, None),
-        )
+
+def test_a_case_is_the_slices_about_the_neck() -> None:
+    first, second = cases("p", 2)
+    assert (str(first), str(second)) == ("p/synthetic-001", "p/synthetic-002")
+    assert first.hu.shape == first.labels.shape == (2 * SLICES_BESIDE + 1, 24, 24)
+    assert (first.hu.dtype, first.labels.dtype) == (np.int16, np.uint8)
+    assert first.spacing_mm == (3.0, 10.0, 10.0)
+    assert first.labels.any(axis=(1, 2)).all()
+    assert not np.array_equal(first.hu, second.hu)
+
+
+def test_each_person_and_seed_has_patients_of_its_own() -> None:
+    hu = [one.hu for one in (*cases("p"), *cases("q"), *cases("p", seed=2))]
+    assert not any(np.array_equal(hu[one], hu[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_the_same_seed_gives_the_same_case() -> None:
+    (one,), (same,) = cases("p"), cases("p")
+    assert np.array_equal(one.hu, same.hu)
+    assert np.array_equal(one.labels, same.labels)
 
 
 @pytest.fixture
-def scans(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Scans]]:
-    class Fresh(Scans):
-        made: list[Scans] = []  # noqa: RUF012 (one list a test)
-
-    monkeypatch.setattr(synthesize, "Generator", Fresh)
-    return Fresh
-
-
-def cases(name: str, count: int, seed: int = 1) -> list[Case]:
-    return list(synthesize.synthetic_cases(SimpleNamespace(name=name), object(), seed, count))
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
+    """Of two people, p and q."""
+    people = [phantom_person("p"), phantom_person("q")]
+    monkeypatch.setattr(synthesize, "load_people", lambda folder, cache: people)
+    monkeypatch.setattr(synthesize, "load_variation", lambda path: VARIATION)
+    data = {"kind": "synthetic", "anatomy": tmp_path, "slices_per_epoch": 8, "leave_out": ("q",)}
+    validation = {"people": ("q",), "every_steps": 20, "slices": 2}
+    return tiny_config(tmp_path / "run", data=data, validation=validation)
 
 
-def test_the_reference_slice_and_two_on_either_side_are_kept(scans: type[Scans]) -> None:
-    scans.reference_slices = (4, 2)
-    first, second = cases("p", 2)
-    assert (str(first), str(second)) == ("p/synthetic-001", "p/synthetic-002")
-    assert first.hu[:, 0, 0].tolist() == [2, 3, 4, 5, 6]
-    assert first.labels[:, 0, 0].tolist() == [2, 3, 4, 5, 6]
-    assert second.hu[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
-    assert first.spacing_mm == (3.0, 0.5, 0.75)
-    assert (first.hu.dtype, first.labels.dtype) == ("int16", "uint8")
+def write(folder: Path, config: TrainingConfig, *names: str) -> int:
+    return synthesize.write_synthetic_cases(folder, config, names, 1, Console(file=StringIO()))
 
 
-def test_scans_without_the_neck_or_its_neighbours_are_drawn_anew(scans: type[Scans]) -> None:
-    scans.reference_slices = (None, 1, 7, 6)
-    (case,) = cases("p", 1)
-    assert case.hu[:, 0, 0].tolist() == [4, 5, 6, 7, 8]
+def test_cases_are_written_as_they_are_read(tmp_path: Path, config: TrainingConfig) -> None:
+    assert write(tmp_path / "cases", config, "q") == 1
+    (read,) = read_cases(tmp_path / "cases")
+    (made,) = cases("q")
+    assert str(read) == "q/synthetic-001"
+    assert np.array_equal(read.hu, made.hu)
+    assert np.array_equal(read.labels, made.labels)
+    assert read.spacing_mm == pytest.approx(made.spacing_mm)
 
 
-def test_a_variation_that_never_covers_the_neck_is_reported(scans: type[Scans]) -> None:
-    scans.reference_slices = ()
-    with pytest.raises(TrainingError, match="20 scans of p in a row lack the femoral neck"):
-        cases("p", 1)
+def test_where_nobody_is_named_everyone_is_taken(tmp_path: Path, config: TrainingConfig) -> None:
+    assert write(tmp_path / "cases", config) == 2
+    assert {case.subject for case in read_cases(tmp_path / "cases")} == {"p", "q"}
 
 
-def test_each_person_and_seed_has_patients_of_its_own(scans: type[Scans]) -> None:
-    cases("p", 1)
-    cases("q", 1)
-    cases("p", 1, seed=2)
-    cases("p", 1)
-    seeds = [generator.seed for generator in scans.made]
-    assert len(set(seeds[:3])) == 3
-    assert seeds[3] == seeds[0]
+def test_unknown_people_are_named(tmp_path: Path, config: TrainingConfig) -> None:
+    with pytest.raises(TrainingError, match="There is no nobody; there are p, q"):
+        write(tmp_path / "cases", config, "p", "nobody")
+    assert not (tmp_path / "cases").exists()
+
+
+def test_without_synthetic_data_there_is_nothing_to_make(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="must be synthetic"):
+        write(tmp_path / "cases", tiny_config(tmp_path / "run"))

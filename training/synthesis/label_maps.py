@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import TrainingError
 from training.synthesis.signed_distance import Mask, Voxel
 
 NIFTI = ".nii.gz"
@@ -25,7 +26,7 @@ STRAIGHT = 0.9
 """Cosine between the axes of the grid and the patient's, at least."""
 
 
-class LabelMapError(Exception):
+class LabelMapError(TrainingError):
     """A label map cannot be read; says which and why."""
 
 

@@ -14,7 +14,10 @@ HEAD_ACROSS_MM = 45.0
 HEAD_AND_NECK_MM = 60.0
 """The head's centre lies no further below the femur's top, if the leg is roughly straight."""
 
-HEAD_SHELL = (0.85, 1.12)
+LEAST_RADIUS_MM = 21.0
+"""To begin with: gaps in a drawn head make it seem smaller."""
+
+HEAD_SHELL = (0.82, 1.15)
 """Surface within these multiples of the radius may belong to the head."""
 
 NECK_SHELL = (1.1, 1.45)
@@ -26,6 +29,8 @@ NECK_CONE = 0.3
 SHAFT_BELOW_MM = 75.0
 LEAST_SHAFT_MM = 10.0
 STEPS = 8
+LEAST_SURFACE = 100
+"""Voxels of the head's surface."""
 
 Vectors = NDArray[np.float64]
 
@@ -52,7 +57,7 @@ def find_hip(femur_mm: Distances, spacing_mm: float, side: Side) -> Hip:
     )
     upper[:, :, lateral] = 0
     centre = _places(upper == upper.min(), spacing_mm)[0]
-    radius_mm = -float(upper.min())
+    radius_mm = max(-float(upper.min()), LEAST_RADIUS_MM)
     neck = _neck(bone, centre, radius_mm)
     offsets = femur_mm[abs(femur_mm) < SURFACE_MM].astype(np.float64)
     for _ in range(STEPS):
@@ -60,6 +65,8 @@ def find_hip(femur_mm: Distances, spacing_mm: float, side: Side) -> Hip:
         distance = np.linalg.norm(away, axis=1)
         on_head = (distance > HEAD_SHELL[0] * radius_mm) & (distance < HEAD_SHELL[1] * radius_mm)
         on_head &= away @ neck < NECK_CONE * distance
+        if on_head.sum() < LEAST_SURFACE:
+            raise ValueError("No femoral head was found at the femur's upper end.")
         centre, radius_mm = _sphere(surface[on_head], offsets[on_head], centre, radius_mm)
         neck = _neck(bone, centre, radius_mm)
     shaft_point, shaft_axis = _shaft(bone, centre)

@@ -1,14 +1,15 @@
 """What varies between synthetic patients and scans, and how much: the model of ``variation.yaml``."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import torch
-import yaml
 from pydantic import BaseModel, ConfigDict
 
+from training.config import read_settings
 from training.synthesis.scanner_settings import Chance, Range, ScannerVariation
+
+DEFAULT = Path(__file__).with_name("variation.yaml")
 
 
 class _Section(BaseModel):
@@ -132,11 +133,9 @@ def load_variation(path: Path | Literal["default"] = "default") -> Variation:
     """Read a file of ranges; ``default`` is the one that comes with Coxa.
 
     Raises:
-        pydantic.ValidationError: a key is unknown, missing or out of range.
+        ConfigurationError: the file is missing, or a key is unknown, missing or out of range.
     """
-    default = files("training.synthesis").joinpath("variation.yaml")
-    text = (default if path == "default" else path).read_text()
-    return Variation.model_validate(yaml.safe_load(text))
+    return read_settings(DEFAULT if path == "default" else path, Variation)
 
 
 def draw(limits: Range, random: torch.Generator) -> float:
