@@ -3,10 +3,9 @@ ratio of PyTorch in float32 to what Coxa takes on this machine.
 
     .venv/bin/python -m benchmarks.hip_tissue [--bundle FOLDER] [--rounds 5] [--threads 2]
 
-Five slices of 512 x 512 pixels of 0.8 mm, of the schematic hip. Without --bundle it is the shipped network
-or, where none is shipped, an untrained one of the size in training/configs/hip_tissue.yaml. Every engine runs
-in a process of its own: start is until the first labels, without the import of PyTorch; peak is all memory of
-the process. OpenVINO is measured where it is installed (pip install openvino).
+Five slices of 512 x 512 pixels of 0.8 mm, of the schematic hip. Without --bundle it is the shipped network.
+Every engine runs in a process of its own: start is until the first labels, without the import of PyTorch;
+peak is all memory of the process. OpenVINO is measured where it is installed (pip install openvino).
 """
 
 import argparse
@@ -21,18 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 
 from deploy.demo.schematic_hip import make_schematic_hip
 from inference.bundle import load_bundle
 from inference.engines import REFERENCE, Engine, best_engine
-from inference.networks.dense_unet import DenseUNet
 from inference.pipelines.hip_tissue import SHIPPED
 from inference.tissue_network import TissueNetwork
-from training.bundle_writer import BundleMetadata, write_bundle
 
-CONFIG = Path(__file__).parents[1] / "training" / "configs" / "hip_tissue.yaml"
 SPACING_MM = (3.0, 0.8, 0.8)
 NECK_MM = (-37.5, -23.0)
 """Five slices below the head of the schematic hip."""
@@ -100,11 +95,10 @@ def main() -> None:
         print(json.dumps(measure(ENGINES[name], options.bundle, Path(labels))))
         return
     with tempfile.TemporaryDirectory() as root:
-        bundle = options.bundle or write_untrained(Path(root) / "bundle")
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in options.only}
         for _ in range(options.rounds):
             for name in options.only:
-                call = ["--bundle", bundle, "--threads", str(options.threads)]
+                call = ["--bundle", options.bundle, "--threads", str(options.threads)]
                 call += ["--measure", name, Path(root) / f"{name}.npy"]
                 done = subprocess.run(
                     [sys.executable, "-m", "benchmarks.hip_tissue", *call],
@@ -163,26 +157,6 @@ def is_here(name: str) -> bool:
     if engine.device == "cuda":
         return torch.cuda.is_available()
     return not isinstance(engine, OpenVINO) or find_spec("openvino") is not None
-
-
-def write_untrained(folder: Path) -> Path:
-    """A bundle of the size that is trained, with random weights."""
-    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    settings = {"in_channels": len(config["windows_hu"]), "classes": 8, **config["network"]}
-    metadata = BundleMetadata(
-        name="untrained",
-        version="0.0.0",
-        description="Random weights.",
-        authors="-",
-        copyright="-",
-        network=settings,
-        windows_hu=config["windows_hu"],
-        pixel_mm=config["pixel_mm"],
-        eval_metrics={},
-    )
-    torch.manual_seed(0)
-    write_bundle(folder, DenseUNet(**settings).state_dict(), metadata, {}, "Untrained.", "-")
-    return folder
 
 
 if __name__ == "__main__":

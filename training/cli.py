@@ -34,6 +34,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("cross-validate")(cross_validate)
     app.command()(robustness)
     app.command()(synthesize)
+    app.command("reference-slices")(reference_slices)
 
 
 def train(config: ConfigArgument) -> None:
@@ -120,10 +121,24 @@ def synthesize(
         from training.config import load_config
         from training.synthesize import write_synthetic_cases
 
-        written = write_synthetic_cases(
-            folder, load_config(config), person or (), cases, console, variation
-        )
+        written = write_synthetic_cases(folder, load_config(config), person or (), cases, console, variation)
         console.print(f"Done: {written} case(s) in {escape(str(folder))}")
+
+
+def reference_slices(
+    config: ConfigArgument,
+    count: Annotated[int, typer.Option("--series", min=1, help="How many patients to draw and scan.")] = 40,
+    out: Annotated[Path | None, typer.Option(help="Gets a histogram; without it none.")] = None,
+    variation: Annotated[
+        Path | None, typer.Option(help="What varies; without it what the configuration names.")
+    ] = None,
+) -> None:
+    """Look for the thickest left femoral neck in synthetic series and compare with where it is."""
+    with _reported():
+        from training.config import load_config
+        from training.reference_slices import judge_reference_slices
+
+        console.print(judge_reference_slices(load_config(config), count, out, console, variation))
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _synthetic(config: TrainingConfig, data: SyntheticData, part: int) -> Opened
     if data.subjects is None:
         return Opened(made(trained_on, stream, config.batch), validation)
     generator = Generator([everyone[name] for name in trained_on], variation, config.seed, device)
-    slices = []
+    slices: list[tuple[Tensor, Tensor]] = []
     for number in range(data.subjects):
         generator.reseed(seed_of(config.seed, stream, number))
         slices += _reference_slices(generator, config.pixel_mm)

@@ -20,7 +20,6 @@ from inference.pelvic_frame import Head
 from inference.quality import image_flags, network_flags, result_flags
 from inference.result import (
     Measurement,
-    ModelIdentity,
     Provenance,
     QualityFlag,
     Result,
@@ -48,18 +47,16 @@ ABOVE_MM = 70.0
 BELOW_MM = 110.0
 """What is read around the left femoral head: the joint and the neck, and the shaft well below."""
 
-PROTOCOL = ModelIdentity("hip-tissue-protocol", "1.0.0")
 SEGMENTS = tuple(Segment(int(tissue), tissue.name.lower()) for tissue in Tissue)
 
-_BUNDLE = Path(__file__).parents[1] / "bundles" / "hip_tissue"
-SHIPPED = _BUNDLE if _BUNDLE.is_dir() else None
+SHIPPED = Path(__file__).parents[1] / "bundles" / "hip_tissue"
 
 
 class HipTissue:
     """A network labels; the paper's labelling protocol finds the body and checks the network.
 
     Args:
-        bundle: folder of the network's bundle; without it the protocol's labels are the result.
+        bundle: folder of the network's bundle.
 
     Raises:
         inference.errors.BundleError: the bundle cannot be used.
@@ -67,9 +64,9 @@ class HipTissue:
 
     name = "hip-tissue"
 
-    def __init__(self, bundle: Path | None = SHIPPED) -> None:
-        self._network = TissueNetwork(load_bundle(bundle), best_engine()) if bundle else None
-        self.model = self._network.identity if self._network else PROTOCOL
+    def __init__(self, bundle: Path = SHIPPED) -> None:
+        self._network = TissueNetwork(load_bundle(bundle), best_engine())
+        self.model = self._network.identity
 
     def __call__(self, layout: SeriesLayout, route: str) -> Result:
         """Measures one series.
@@ -121,8 +118,6 @@ class HipTissue:
         self, image: hd.Volume, protocol: LabelledSlices
     ) -> tuple[NDArray[np.uint8], list[QualityFlag]]:
         """The network's labels in the body, and what speaks against them."""
-        if self._network is None:
-            return protocol.labels, []
         row_mm, column_mm = image.pixel_spacing
         found = self._network.label(image.array, (row_mm, column_mm))
         labels = np.where(protocol.body, found.labels, np.uint8(0))
@@ -141,7 +136,7 @@ class HipTissue:
                 "reference slice": "thickest left femoral neck",
                 "slices": str(2 * SLICES_BESIDE + 1),
                 "HU limits": ", ".join(map(str, (FAT_HU, MUSCLE_HU, MARROW_HU, BONE_HU, CORTICAL_HU))),
-                **({"runtime": str(self._network.engine)} if self._network else {}),
+                "runtime": str(self._network.engine),
             },
             source_instance_uids=tuple(uids),
         )

@@ -1,6 +1,7 @@
 """The phantom's bones are as large as ``analytic_person`` says; walls and density are drawn."""
 
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from inference.result import Side
 from tests.training.analytic_person import HEAD_RADIUS_MM, SHAFT_RADIUS_MM, WAIST_MM, phantom_person
-from tests.training.synthesis.plain import phantom_anatomy, plain_variation, render
 from tests.training.synthesis.plain import draw_plain as patient
+from tests.training.synthesis.plain import phantom_anatomy, plain_variation, render
 from training.synthesis.bones import WARD_RADII, BoneDraw, Bones, draw_bones, make_bones
 from training.synthesis.truth import Region
 
@@ -95,7 +96,7 @@ def test_joint_space_has_no_label() -> None:
     sides = torch.arange(-220, 220, 2.0)
     centre = sides.sub(90.0).abs().argmin()
     row = rendered.region[65, centre:]  # outwards from the left head's centre
-    kinds = [int(kind) for kind in row.unique_consecutive()][:3]
+    kinds = [kind for kind, _ in groupby(row.tolist())][:3]
     assert kinds == [Region.BONE, Region.NONE, Region.BONE]
 
 

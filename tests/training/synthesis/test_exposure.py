@@ -109,7 +109,7 @@ def test_labels_follow_the_picture_without_noise() -> None:
 
 
 def test_a_blurred_wall_is_labelled_as_it_looks() -> None:
-    """A wall thinner than the kernel falls below the threshold of cortical bone, as an annotator would see it."""
+    """A wall thinner than the kernel falls below the threshold of cortical bone."""
     slab = even(-60.0, Region.BONE, 1.0)
     slab.hu[0, :, SIDE // 2] = 700.0
     _, sharp = expose(slab, 2.0, settings(kernel_fwhm_mm=(1, 1)), torch.Generator())

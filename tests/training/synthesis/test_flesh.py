@@ -1,3 +1,6 @@
+from itertools import pairwise
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,8 +17,8 @@ THIGH_MM = -80.0
 """Below the cavity's floor, above the phantom's end."""
 
 
-def thigh(seed: int = 1, **changes: dict[str, object]) -> Rendered:
-    return render(patient(seed, **changes), THIGH_MM)
+def thigh(seed: int = 1, **changes: dict[str, Any]) -> Rendered:
+    return render(patient(seed, None, **changes), THIGH_MM)
 
 
 def labels(rendered: Rendered) -> Tensor:
@@ -73,7 +76,7 @@ def test_when_all_muscles_waste_their_fascia_follows() -> None:
 @pytest.mark.parametrize(
     "thicker", [{"subcutaneous_factor": (1.5, 1.5)}, {"subcutaneous_extra_mm": (10, 20)}]
 )
-def test_more_subcutaneous_fat_moves_the_skin_and_not_the_muscles(thicker: dict[str, object]) -> None:
+def test_more_subcutaneous_fat_moves_the_skin_and_not_the_muscles(thicker: dict[str, Any]) -> None:
     lean, fat = thigh(), thigh(fat=thicker)
     sat = Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE
     assert area(fat, sat) > 1.2 * area(lean, sat)
@@ -106,7 +109,7 @@ def test_infiltration_puts_as_much_fat_into_muscle_as_drawn() -> None:
         for share in drawn
     ]
     assert found == sorted(found)
-    assert all(more > less for less, more in zip(found, found[1:], strict=False))
+    assert all(more > less for less, more in pairwise(found))
     assert found == pytest.approx(drawn, abs=0.06)
 
 

@@ -1,4 +1,4 @@
-"""Movements are checked from the person to the patient: the way a leg goes, not the way points are looked up."""
+"""Movements are checked from the person to the patient: as a leg goes, not as points are looked up."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ OUTWARDS = {Side.LEFT: 1.0, Side.RIGHT: -1.0}
 
 
 def pose(seed: int = 1, **changes: dict[str, Any]) -> Pose:
-    return draw_plain(seed, **changes).pose
+    return draw_plain(seed, None, **changes).pose
 
 
 def to_patient(pose: Pose, person_points: Tensor) -> Tensor:
     """Where points of the person have gone, found by trying."""
     linear = torch.linalg.inv(pose.linear)
-    found = (person_points - pose.centre_mm) @ linear.T
+    found: Tensor = (person_points - pose.centre_mm) @ linear.T
     for _ in range(100):
-        found = found + (person_points - pose.to_person(found)) @ linear.T
+        found += (person_points - pose.to_person(found)) @ linear.T
     torch.testing.assert_close(pose.to_person(found), person_points, atol=0.05, rtol=0)
     return found
 

@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from tests.training.synthesis.plain import PLAIN
+from training.errors import ConfigurationError
 from training.synthesis.variation import Variation, draw, happens, load_variation
 
 
@@ -59,14 +60,14 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_a_wrong_file_is_refused(tmp_path: Path, section: str, key: str, value: Any, message: str) -> None:
     document = listed(PLAIN)
     document[section][key] = value
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         load_variation(written(tmp_path, document))
 
 
 def test_a_file_that_lacks_something_is_refused(tmp_path: Path) -> None:
     document = listed(PLAIN)
     del document["posture"]["tilt_deg"]
-    with pytest.raises(ValidationError, match=r"posture\.tilt_deg"):
+    with pytest.raises(ConfigurationError, match=r"posture\.tilt_deg"):
         load_variation(written(tmp_path, document))
 
 
