@@ -1,18 +1,21 @@
 """One synthetic patient: a person's anatomy, posed, with tissues of its own, rendered slice by slice."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from inference.result import Side
 from training.synthesis.bones import BoneDraw, draw_bones, make_bones
-from training.synthesis.flesh import FleshDraw, draw_flesh, make_flesh
+from training.synthesis.flesh import Flesh, FleshDraw, draw_flesh, make_flesh
+from training.synthesis.implants import FAR_MM, Implant, draw_implant, metal_mm, removed_mm
 from training.synthesis.noise import ValueNoise
 from training.synthesis.posture import Pose, draw_pose
 from training.synthesis.structures import Anatomy, Structures
 from training.synthesis.surroundings import Things, add_things, draw_things
 from training.synthesis.truth import Region
-from training.synthesis.variation import Variation, draw
+from training.synthesis.variation import Variation, draw, happens
 
 POSE_STEP_MM = 5.0
 """The pose is worked out on a grid this coarse and interpolated: it is smooth."""
@@ -53,6 +56,7 @@ class Patient:
     bones: BoneDraw
     flesh: FleshDraw
     things: Things
+    implants: Mapping[Side, Implant]
     organ_map: int | None
     noise: ValueNoise
     medium_cell_mm: float
@@ -67,7 +71,7 @@ class Patient:
             columns_mm: (column,), evenly spaced.
         """
         points = self._posed(level_mm, rows_mm, columns_mm)
-        at = self.anatomy.at(points, self.organ_map)
+        metal, removed, at = self._operated(points, self.anatomy.at(points, self.organ_map))
         scale, hips = self.pose.scale, self.anatomy.person.landmarks
         fine = self.noise.at(points, self.flesh.streak_cell_mm)
         medium = self.noise.at(points, self.medium_cell_mm)
@@ -78,12 +82,27 @@ class Patient:
         )
         bones = make_bones(at, points, hips, self.bones, scale, fine[2:], coarse[2])
         bone = (0.5 - bones.mm).clamp(0, 1)
-        hu = torch.where(bones.joint, JOINT_HU, flesh.hu)
+        nothing = bones.joint | (removed < 0)
+        hu = torch.where(nothing, JOINT_HU, flesh.hu)
         hu = hu + (bones.hu - hu) * bone
         rows, columns = torch.meshgrid(rows_mm, columns_mm, indexing="ij")
         hu = add_things(hu, flesh.depth_mm, rows, columns, self.things, coarse[3])
-        region = _regions(at, flesh.limb, flesh.subcutaneous, bones.mm < 0, bones.joint)
-        return Rendered(hu, region, bone, torch.zeros_like(hu), bones.femur_mm)
+        region = _regions(flesh, bones.mm < 0, nothing, metal < 0)
+        return Rendered(hu, region, bone, (0.5 - metal).clamp(0, 1), bones.femur_mm)
+
+    def _operated(self, points: Tensor, at: Structures) -> tuple[Tensor, Tensor, Structures]:
+        """Distance to metal and to bone that was taken away, in the patient's mm, and what is left."""
+        metal = removed = torch.full_like(at.body_mm, FAR_MM)
+        femora = list(at.femur_mm)
+        for number, side in enumerate((Side.LEFT, Side.RIGHT)):
+            if side in self.implants:
+                hip, implant = self.anatomy.person.landmarks[side], self.implants[side]
+                gone = torch.maximum(removed_mm(points, hip, implant), femora[number])
+                femora[number] = torch.maximum(femora[number], -gone)
+                removed = torch.minimum(removed, gone)
+                metal = torch.minimum(metal, metal_mm(points, hip, implant))
+        scale = self.pose.scale
+        return metal / scale, removed / scale, replace(at, femur_mm=torch.stack(femora))
 
     def _posed(self, level_mm: float, rows_mm: Tensor, columns_mm: Tensor) -> Tensor:
         counts = [max(2, round(float(axis[-1] - axis[0]) / POSE_STEP_MM)) for axis in (rows_mm, columns_mm)]
@@ -109,6 +128,7 @@ def draw_patient(anatomy: Anatomy, variation: Variation, random: torch.Generator
         draw_bones(variation.bone, random),
         flesh,
         draw_things(variation.surroundings, random),
+        {side: draw_implant(random) for side in Side if happens(variation.surroundings.implant, random)},
         int(torch.randint(anatomy.organ_maps, (), generator=random)) if anatomy.organ_maps else None,
         ValueNoise(4, random),
         draw((8.0, 15.0), random),
@@ -116,10 +136,11 @@ def draw_patient(anatomy: Anatomy, variation: Variation, random: torch.Generator
     )
 
 
-def _regions(at: Structures, limb: Tensor, subcutaneous: Tensor, bone: Tensor, joint: Tensor) -> Tensor:
-    region = torch.full_like(at.muscle, Region.NONE)
-    region[limb] = Region.LIMB
-    region[subcutaneous] = Region.SUBCUTANEOUS
-    region[joint] = Region.NONE
+def _regions(flesh: Flesh, bone: Tensor, nothing: Tensor, metal: Tensor) -> Tensor:
+    region = torch.full_like(flesh.limb, Region.NONE, dtype=torch.uint8)
+    region[flesh.limb] = Region.LIMB
+    region[flesh.subcutaneous] = Region.SUBCUTANEOUS
+    region[nothing] = Region.NONE
     region[bone] = Region.BONE
+    region[metal] = Region.NONE
     return region

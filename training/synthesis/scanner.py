@@ -29,7 +29,7 @@ coarse as the coarse grid; more of it is put there because only there can it for
 EDGE_PER_MM = 0.3
 """Chosen: spatial frequency from which sharp kernels raise detail."""
 
-METAL_SATURATION = 3.0
+METAL_SATURATION = 5.0
 """Chosen: line integrals through metal beyond this are mostly lost to beam hardening and scatter."""
 MOST_STARVED = 3.5
 """Chosen: natural logarithm of the most that metal multiplies noise variance by; scanners filter the rest."""
@@ -123,7 +123,7 @@ def _scan_errors(
     if metal.any():
         amount = torch.nn.functional.adaptive_avg_pool2d(metal.to(hu), shape)
         through = beam.project(amount * _each(settings.metal_hu, hu) / 1000 * water)
-        lost = lost + through - METAL_SATURATION * torch.log1p(through / METAL_SATURATION)
+        lost = lost + _lost_in_metal(through)
         variance = variance * through.clamp_max(MOST_STARVED).exp()
         pixels = beam.reconstructed_variance(variance)
 
@@ -135,6 +135,13 @@ def _scan_errors(
         torch.stack((errors, fine), dim=1), size=hu.shape[1:], mode="bilinear", align_corners=False
     )
     return both[:, 0], both[:, 1]
+
+
+def _lost_in_metal(through: Tensor) -> Tensor:
+    """By how much line integrals through metal fall short, less what only makes the metal itself darker."""
+    lost = through - METAL_SATURATION * torch.log1p(through / METAL_SATURATION)
+    proportional = (lost * through).sum(dim=(1, 2)) / through.square().sum(dim=(1, 2)).clamp_min(1e-6)
+    return lost - proportional[:, None, None] * through
 
 
 def _in_the_middle(values: Tensor, coarse_hu: Tensor) -> Tensor:

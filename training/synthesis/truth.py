@@ -12,8 +12,6 @@ from torch import Tensor
 from inference.bone import BONE_HU, CORTICAL_HU
 from inference.tissue_protocol import FAT_HU, MARROW_HU, MUSCLE_HU, Tissue
 
-METAL_HU = 2500.0
-
 
 class Region(IntEnum):
     """What an annotator outlines."""
@@ -44,5 +42,4 @@ def label(region: Tensor, hu: Tensor) -> Tensor:
     labels[bone & (hu >= MARROW_HU)] = Tissue.HAEMATOPOIETIC_BONE_MARROW
     labels[bone & (hu >= BONE_HU)] = Tissue.TRABECULAR_BONE
     labels[bone & (hu > CORTICAL_HU)] = Tissue.CORTICAL_BONE
-    labels[hu > METAL_HU] = 0
     return labels

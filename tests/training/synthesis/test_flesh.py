@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -6,11 +7,12 @@ import torch
 from torch import Tensor
 
 from inference.tissue_protocol import Tissue
-from tests.training.analytic_person import FAT_MM
-from tests.training.synthesis.plain import anatomy_with_organ, render
+from tests.training.analytic_person import FAT_MM, phantom_person
+from tests.training.synthesis.plain import CPU, anatomy_with_organ, phantom_anatomy, render
 from tests.training.synthesis.plain import draw_plain as patient
 from training.synthesis.patient import Rendered
 from training.synthesis.person import Organ
+from training.synthesis.structures import Anatomy
 from training.synthesis.truth import Region, label
 
 THIGH_MM = -80.0
@@ -171,6 +173,20 @@ def test_vessels_hold_blood_or_contrast(organ: Organ, contrast: int, least: floa
     rendered = render(patient(anatomy=anatomy_with_organ(organ), viscera={"vessel_contrast": contrast}), 0.0)
     assert least <= float(rendered.hu[65, 110]) <= most
     assert int(rendered.region[65, 110]) == Region.NONE
+
+
+def test_vessels_between_muscles_have_no_label() -> None:
+    person = phantom_person()
+    everywhere = replace(person, organs=(torch.full_like(person.muscle_id, Organ.VEIN),))
+    gaps = {"one_growth_mm": (-10, -10)}
+    without, with_vessels = (
+        labels(render(patient(anatomy=anatomy, muscle=gaps), THIGH_MM))
+        for anatomy in (phantom_anatomy(), Anatomy(everywhere, CPU))
+    )
+    assert (without == Tissue.INTERMUSCULAR_ADIPOSE_TISSUE).sum() > 1000
+    assert not (with_vessels == Tissue.INTERMUSCULAR_ADIPOSE_TISSUE).any()
+    muscle = [int((found == Tissue.MUSCLE).sum()) for found in (without, with_vessels)]
+    assert muscle[1] == pytest.approx(muscle[0], rel=0.03)
 
 
 def test_only_arteries_calcify() -> None:
