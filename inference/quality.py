@@ -93,7 +93,8 @@ def network_flags(expected_dsc: float) -> list[QualityFlag]:
     if expected_dsc >= LEAST_EXPECTED_DSC:
         return []
     words = (
-        f"The network is not sure of its labels: by its own probabilities a DSC of {expected_dsc:.2f} is to be "
+        f"The network is not sure of its labels: by its own probabilities a DSC of "
+        f"{expected_dsc:.2f} is to be "
         f"expected; {LEAST_EXPECTED_DSC:.2f} is the least that is of use."
     )
     return [QualityFlag("network_unsure", Severity.WARNING, words)]

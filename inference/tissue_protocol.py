@@ -136,11 +136,16 @@ def _labels(
     labels[fat & ~inside.deep & ~canal.inside] = Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE
     labels[fat & inside.limbs] = Tissue.INTERMUSCULAR_ADIPOSE_TISSUE
     labels[inside.muscle] = Tissue.MUSCLE
+    label_bone(labels, bone, hu)
+    return labels
+
+
+def label_bone(labels: NDArray[np.uint8], bone: Mask, hu: NDArray[np.int16]) -> None:
+    """Write into ``labels`` what HU say of the pixels inside bones; all of one shape."""
     labels[bone] = Tissue.MARROW_ADIPOSE_TISSUE
     labels[bone & (hu >= MARROW_HU)] = Tissue.HAEMATOPOIETIC_BONE_MARROW
     labels[bone & (hu >= BONE_HU)] = Tissue.TRABECULAR_BONE
     labels[bone & (hu > CORTICAL_HU)] = Tissue.CORTICAL_BONE
-    return labels
 
 
 def _smoothed(hu: NDArray[np.int16], pixel_mm: Pixel) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ class SyntheticData(Section):
         variation: file of what varies; the one in ``training/synthesis`` where none is named.
         slices_per_epoch: what counts as an epoch where no slice ever comes twice.
         subjects: makes so many synthetic subjects before the first step, each with the slices about its
-            reference slice, and trains on them again and again, as with cases; without it no slice comes twice.
+            reference slice, and trains on them again and again, as with cases; without it none comes twice.
         workers: processes that make slices on the CPU; with none slices are made where the network trains.
     """
 

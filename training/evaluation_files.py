@@ -94,7 +94,7 @@ def _number(value: float) -> float | None:
 
 
 def _plot(judged: Sequence[JudgedCase]) -> Figure:
-    """DSC of each tissue (median, quartiles, outliers beyond 1.5 times their distance), and true by expected."""
+    """DSC of each tissue (median, quartiles, outliers beyond 1.5 times their distance); true by expected."""
     figure = Figure(figsize=(13, 5), layout="constrained")
     axes, against = figure.subplots(1, 2, width_ratios=(2, 1))
     values = [

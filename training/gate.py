@@ -18,7 +18,7 @@ class Gate:
     """How the flag ``network_unsure`` does on judged cases.
 
     Attributes:
-        correlation: Pearson's, of expected and true DSC; nan with fewer than three cases or where all are alike.
+        correlation: Pearson's, of expected and true DSC; nan with fewer than three cases, or all alike.
         poor: cases whose DSC is below ``POOR_DSC``.
         poor_passed: those of them that get no flag.
         good: all other cases.

@@ -1,4 +1,4 @@
-"""How well the reference slice is found: synthetic series of any coverage and posture, exact geometry known."""
+"""How well the reference slice is found in synthetic series, whose geometry is exactly known."""
 
 import math
 from collections import Counter

@@ -101,7 +101,7 @@ def _synthetic(config: TrainingConfig, data: SyntheticData, part: int) -> Opened
 
 
 def _reference_slices(generator: Generator, pixel_mm: float) -> Iterator[tuple[Tensor, Tensor]]:
-    """The slices of one patient that the paper's annotators outlined: about the thickest left femoral neck."""
+    """The slices of one patient that the paper has outlined: about the thickest left femoral neck."""
     scan = generator.about_neck(SLICES_BESIDE)
     hu, labels = resampled(scan.hu.cpu(), scan.labels.cpu(), scan.spacing_mm[1:], pixel_mm)
     return zip(hu, labels, strict=True)

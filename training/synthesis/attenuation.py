@@ -15,7 +15,7 @@ MATERIALS = MappingProxyType(
     {
         # g/cm3 and cm2/g. Iodine is dissolved: its volume and its density do not matter to a ratio.
         "bone": (1.92, (0.6655, 0.4242, 0.3148, 0.2229, 0.1855)),
-        # Nearer to pure fat than ICRU's 0.95 g/cm3, which would be -78 HU at 120 kVp, not the -105 seen in CT.
+        # Nearer to pure fat than ICRU's 0.95 g/cm3, which would be -78 HU at 120 kVp, not -105 as in CT.
         "fat": (0.92, (0.2396, 0.2123, 0.1974, 0.1800, 0.1688)),
         "iodine": (1.0, (22.10, 12.32, 7.579, 3.510, 1.942)),
     }
@@ -23,8 +23,8 @@ MATERIALS = MappingProxyType(
 
 KVP = (80.0, 100.0, 120.0, 140.0)
 EFFECTIVE_KEV = (56.0, 63.5, 70.0, 76.0)
-"""Chosen: the energies at which 1 mg/ml of iodine adds about 43, 32, 26 and 22 HU, as beams hardened by a body
-of average size show it; an unhardened beam's mean energy is lower."""
+"""Chosen: the energies at which 1 mg/ml of iodine adds about 43, 32, 26 and 22 HU, as beams hardened by a
+body of average size show it; an unhardened beam's mean energy is lower."""
 
 
 def contrast_scale(material: str, kvp: Tensor) -> Tensor:

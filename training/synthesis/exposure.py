@@ -16,6 +16,9 @@ FAT_HU = (-200.0, -20.0)
 IODINE_HU = 100.0
 """Soft tissue brighter than this holds contrast medium or calcium."""
 
+MINERAL_HU = (50.0, 250.0)
+THIN_MM = 2.5
+
 
 @dataclass(frozen=True)
 class Slab:
@@ -78,13 +81,15 @@ def _at_kvp(slab: Slab, settings: ScannerSettings) -> Tensor:
     iodine = (slab.hu > IODINE_HU) & (slab.bone == 0)
     hu = torch.where(fat, slab.hu * scale("fat"), slab.hu)
     hu = torch.where(iodine, IODINE_HU + (slab.hu - IODINE_HU) * scale("iodine"), hu)
-    # Mineral adds to marrow; the thinner it is spread, the less there is to change.
-    mineral = slab.bone * (slab.hu > IODINE_HU)
-    return torch.where(mineral > 0, hu * (1 + mineral * (scale("bone") - 1)), hu)
+    # What lies above marrow is mineral; the thinner it is spread, the less there is to change.
+    low, high = MINERAL_HU
+    mineral = slab.bone * ((slab.hu - low) / (high - low)).clamp(0, 1)
+    return hu * (1 + mineral * (scale("bone") - 1))
 
 
 def _offsets(thickness_mm: float) -> list[float]:
-    count = 1 if thickness_mm < 2 else 2
+    # An odd number: one of them is the middle.
+    count = 1 if thickness_mm < THIN_MM else 3
     return [thickness_mm * ((part + 0.5) / count - 0.5) for part in range(count)]
 
 

@@ -20,7 +20,6 @@ CLEFT_ABOVE_MM, CLEFT_BEHIND_MM = 35.0, 45.0
 
 MOST_FAT = 0.5
 """Of any part of a muscle: one that is all fat is no muscle any more."""
-PLAIN_FAT_HU = -100.0
 
 
 @dataclass(frozen=True)

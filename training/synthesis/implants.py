@@ -1,179 +1,205 @@
-"""Metal at the hip: nails, plates, screws and prostheses, as signed distances.
+"""Metal in the proximal femur: nails, plates, screws and prostheses, placed by a hip's landmarks.
 
-Sizes are those in which such implants are sold; where one lies follows from the femur's axes.
+Sizes are those of common products, as their makers' catalogues give them: a short trochanteric nail is 15.5
+to 17 mm thick at its top, 9 to 12 mm in the shaft and 170 to 240 mm long, its lag screw 10.5 mm; a sliding
+hip screw has a 12.5 mm thread and barrel, an 8 mm shank, a plate 19 mm wide and 5.8 mm thick with holes
+every 16 mm for 4.5 mm screws; cannulated screws are 6.5 or 7.3 mm; prosthetic heads 28, 32 or 36 mm across.
+Placement as surgeons aim for: tip of the lag screw in the head's middle, short of its surface (Baumgaertner
+1995, J Bone Joint Surg Am 77:1058: tip-apex distance below 25 mm); stem down the canal; neck cut above the
+trochanters.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from training.synthesis.implant_shapes import Ball, Bar, Cup, Rod, Shape
 from training.synthesis.person import Hip
 from training.synthesis.variation import draw
 
-FAR_MM = 1000.0
-NAIL_MM = (180.0, 340.0)
-PLATE_THICKNESS_MM = 5.0
-SCREW_PITCH_MM = 16.0
-CUP_WALL_MM = 4.0
+SHAFT_RADIUS_MM = (14.5, 17.0)
+"""Half the femur's width below the trochanters: where screws and plates meet its side."""
+CUT_BEYOND_HEAD_MM = (6.0, 16.0)
+REMOVED_BESIDE_NECK_MM = 5.0
+"""Beyond the head's radius: the neck's slopes and osteophytes go, the greater trochanter stays."""
+DRIFT_MM = (-3.0, 3.0)
+"""Chosen: of a screw's tip from the neck's axis."""
 
 
 class ImplantKind(StrEnum):
-    """What surgeons put into a hip."""
+    """What surgeons put into hips."""
 
-    INTRAMEDULLARY_NAIL = "intramedullary nail"
-    DYNAMIC_HIP_SCREW = "dynamic hip screw"
-    CANNULATED_SCREWS = "cannulated screws"
-    TOTAL_HIP_PROSTHESIS = "total hip prosthesis"
+    NAIL = "nail"
+    SLIDING_HIP_SCREW = "sliding_hip_screw"
+    CANNULATED_SCREWS = "cannulated_screws"
+    TOTAL_HIP = "total_hip"
     HEMIARTHROPLASTY = "hemiarthroplasty"
-
-
-PROSTHESES = (ImplantKind.TOTAL_HIP_PROSTHESIS, ImplantKind.HEMIARTHROPLASTY)
 
 
 @dataclass(frozen=True)
 class Implant:
-    """One implant; mm.
+    """One implant in one hip.
 
     Attributes:
-        screw_radius_mm: of the screws along the neck.
-        stem_radius_mm: of nail or stem, in the shaft.
-        stem_mm: how far it reaches down.
-        head_radius_mm: of a prosthetic head; a hemiarthroplasty's is as large as the bone's.
-        cup_radius_mm: outer radius of an artificial socket.
-        screws: in the plate.
+        kind: of implant.
+        hip: whose landmarks placed it.
+        parts: all of metal; they may overlap.
+        cut_mm: from the head's centre along the neck to where the femur was cut; None where it was not.
     """
 
     kind: ImplantKind
-    screw_radius_mm: float
-    stem_radius_mm: float
-    stem_mm: float
-    head_radius_mm: float
-    cup_radius_mm: float
-    screws: int
+    hip: Hip
+    parts: tuple[Shape, ...]
+    cut_mm: float | None
 
+    def metal_mm(self, points: Tensor) -> Tensor:
+        """Signed distance of metal, negative inside; ``points`` (..., 3) like the landmarks, to (...)."""
+        nearest = self.parts[0].distance_mm(points)
+        for part in self.parts[1:]:
+            nearest = nearest.minimum(part.distance_mm(points))
+        return nearest
 
-def draw_implant(random: torch.Generator) -> Implant:
-    """Draw the kind and sizes of an implant."""
-    kinds = list(ImplantKind)
-    kind = kinds[int(torch.randint(len(kinds), (), generator=random))]
-    thin = kind is ImplantKind.CANNULATED_SCREWS
-    return Implant(
-        kind,
-        screw_radius_mm=draw((3.2, 3.7) if thin else (5.0, 6.3), random),
-        stem_radius_mm=draw((4.5, 6.5), random),
-        stem_mm=draw(NAIL_MM if kind is ImplantKind.INTRAMEDULLARY_NAIL else (110.0, 160.0), random),
-        head_radius_mm=draw((11.0, 18.0), random),
-        cup_radius_mm=draw((22.0, 29.0), random),
-        screws=2 + int(torch.randint(4, (), generator=random)),
-    )
-
-
-def metal_mm(points: Tensor, hip: Hip, implant: Implant) -> Tensor:
-    """Signed distance to the metal, negative inside.
-
-    Args:
-        points: (..., 3) in the person's coordinates, mm.
-        hip: where it is.
-        implant: what.
-    """
-    frame = _Frame.of(hip, points)
-    if implant.kind is ImplantKind.CANNULATED_SCREWS:
-        return _cannulated(points, frame, implant)
-    if implant.kind is ImplantKind.INTRAMEDULLARY_NAIL:
-        top = frame.crossing - 25.0 * frame.shaft
-        nail = _capsule(points, top, top + implant.stem_mm * frame.shaft, implant.stem_radius_mm)
-        return torch.minimum(nail, _lag_screw(points, frame, implant))
-    if implant.kind is ImplantKind.DYNAMIC_HIP_SCREW:
-        return torch.minimum(_plate(points, frame, implant), _lag_screw(points, frame, implant))
-    return _prosthesis(points, frame, implant, hip.head_radius_mm)
-
-
-def removed_mm(points: Tensor, hip: Hip, implant: Implant) -> Tensor:
-    """Signed distance to the bone the surgeon took away, negative inside: head and neck, for a prosthesis."""
-    if implant.kind not in PROSTHESES:
-        return torch.full_like(points[..., 0], FAR_MM)
-    frame = _Frame.of(hip, points)
-    along = (points - frame.head) @ frame.neck
-    near = (points - frame.head).square().sum(-1).sqrt() - 2.2 * hip.head_radius_mm
-    return torch.maximum(along - 1.2 * hip.head_radius_mm, near)
+    def removed_bone_mm(self, points: Tensor) -> Tensor:
+        """Signed distance of the removed part of the femur, not of the pelvis; infinite where none was."""
+        if self.cut_mm is None:
+            return torch.full_like(points[..., 0], torch.inf)
+        neck = torch.tensor(self.hip.neck_axis).to(points)
+        away = points - torch.tensor(self.hip.head_centre).to(points)
+        along = away @ neck
+        across = (away - along.clamp_min(0)[..., None] * neck).norm(dim=-1)
+        beyond: Tensor = across - self.hip.head_radius_mm - REMOVED_BESIDE_NECK_MM
+        return beyond.maximum(along - self.cut_mm)
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """The femur's axes; each (3,). Neck and shaft cross, as nearly as they do, at ``crossing``."""
+    """A hip's landmarks as tensors, (3,) each; ``joint`` is where the neck's axis meets the shaft's."""
 
     head: Tensor
+    radius_mm: float
     neck: Tensor
-    shaft: Tensor
-    crossing: Tensor
-    across: Tensor
+    down: Tensor
+    joint: Tensor
+    outwards: Tensor
 
     @classmethod
-    def of(cls, hip: Hip, points: Tensor) -> "_Frame":
-        head, neck, shaft, through = (
-            torch.tensor(vector, dtype=points.dtype, device=points.device)
-            for vector in (hip.head_centre, hip.neck_axis, hip.shaft_axis, hip.shaft_point)
+    def of(cls, hip: Hip) -> "_Frame":
+        head, neck, down, point = (
+            torch.tensor(value) for value in (hip.head_centre, hip.neck_axis, hip.shaft_axis, hip.shaft_point)
         )
-        across = torch.linalg.cross(neck, shaft)
-        across = across / across.norm().clamp(min=1e-6)
-        # The point of the shaft's axis nearest to the neck's.
-        plane = torch.linalg.cross(neck, across)
-        crossing = through + ((head - through) @ plane) / (shaft @ plane) * shaft
-        return cls(head, neck, shaft, crossing, across)
+        across = neck - (neck @ down) * down
+        outwards = across / across.norm()
+        reach = (point - head) @ outwards / (neck @ outwards)
+        joint = point + ((head + reach * neck - point) @ down) * down
+        return cls(head, hip.head_radius_mm, neck, down, joint, outwards)
+
+    def tip(self, short_mm: float, random: torch.Generator) -> Tensor:
+        """Of a screw in the head, this much below its surface."""
+        aside = torch.tensor([draw(DRIFT_MM, random) for _ in range(3)])
+        aside = aside - (aside @ self.neck) * self.neck
+        return self.head - (self.radius_mm - short_mm) * self.neck + aside
+
+    def entry(self, beyond_mm: float) -> Tensor:
+        """On the neck's axis, where it leaves a shaft of this radius."""
+        return self.joint + self.neck * (beyond_mm / float(self.neck @ self.outwards))
 
 
-def _lag_screw(points: Tensor, frame: _Frame, implant: Implant) -> Tensor:
-    tip = frame.head - 8.0 * frame.neck
-    lateral = frame.head + ((frame.crossing - frame.head) @ frame.neck + 22.0) * frame.neck
-    return _capsule(points, tip, lateral, implant.screw_radius_mm)
+def draw_implant(hip: Hip, kind: ImplantKind, random: torch.Generator) -> Implant:
+    """One implant of this kind, of random size, in this hip."""
+    frame = _Frame.of(hip)
+    parts = _PARTS[kind](frame, random)
+    replaced = kind in {ImplantKind.TOTAL_HIP, ImplantKind.HEMIARTHROPLASTY}
+    cut_mm = hip.head_radius_mm + draw(CUT_BEYOND_HEAD_MM, random) if replaced else None
+    return Implant(kind, hip, parts, cut_mm)
 
 
-def _cannulated(points: Tensor, frame: _Frame, implant: Implant) -> Tensor:
-    up = torch.linalg.cross(frame.across, frame.neck)
-    length = (frame.crossing - frame.head) @ frame.neck + 20.0
+def _nail(frame: _Frame, random: torch.Generator) -> tuple[Shape, ...]:
+    top = frame.joint - frame.down * float((frame.joint - frame.head) @ frame.down + draw((-5, 8), random))
+    thick_end = top + frame.down * draw((65, 80), random)
+    end = top + frame.down * draw((170, 240), random)
+    thin = draw((4.5, 6), random)
+    screw = draw((5, 5.5), random)
+    locking = end - frame.down * draw((25, 40), random)
+    return (
+        Rod(top, thick_end, draw((7.75, 8.5), random), thin),
+        Rod(thick_end, end, thin, thin),
+        Rod(frame.entry(draw((18, 24), random)), frame.tip(draw((5, 12), random), random), screw, screw),
+        Rod(locking - frame.outwards * 14, locking + frame.outwards * 18, 2.5, 2.5),
+    )
+
+
+def _sliding_hip_screw(frame: _Frame, random: torch.Generator) -> tuple[Shape, ...]:
+    side_mm = draw(SHAFT_RADIUS_MM, random)
+    holes = int(draw((2, 5.999), random))
+    entry, tip = frame.entry(side_mm), frame.tip(draw((6, 14), random), random)
+    inwards = (tip - entry) / (tip - entry).norm()
+    length = 16.0 * holes + 16
+    beside = torch.linalg.cross(frame.down, frame.outwards)
+    axes = torch.stack((frame.down, beside, frame.outwards))
+    plate_top = entry - 8 * frame.down + 2.9 * frame.outwards
+    first = entry + 20 * frame.down
+    screws = [first + 16.0 * hole * frame.down for hole in range(holes)]
+    return (
+        Rod(entry, entry + 38 * inwards, 6.3, 6.3),
+        Rod(entry, tip, 4.0, 4.0),
+        Rod(tip - 22 * inwards, tip, 6.25, 6.25),
+        Bar(plate_top + frame.down * (length + 8) / 2, axes, torch.tensor([(length + 8) / 2, 9.5, 2.9])),
+        *(Rod(at, at - frame.outwards * (side_mm * 2 + 2), 2.25, 2.25) for at in screws),
+    )
+
+
+def _cannulated_screws(frame: _Frame, random: torch.Generator) -> tuple[Shape, ...]:
+    # One below, two above: an inverted triangle.
+    up = -(frame.down - (frame.down @ frame.neck) * frame.neck)
+    up = up / up.norm()
+    beside = torch.linalg.cross(frame.neck, up)
+    radius, spread = draw((3.25, 3.65), random), draw((6, 9), random)
+    corners = ((-1.0, 0.0), (0.6, 0.9), (0.6, -0.9))
     screws = []
-    for off in (8.0 * up, -5.0 * up + 7.0 * frame.across, -5.0 * up - 7.0 * frame.across):
-        tip = frame.head - 5.0 * frame.neck + off
-        screws.append(_capsule(points, tip, tip + length * frame.neck, implant.screw_radius_mm))
-    return torch.stack(screws).amin(0)
+    for high, wide in corners:
+        off = spread * (high * up + wide * beside)
+        entry = frame.entry(draw(SHAFT_RADIUS_MM, random)) + off
+        tip = frame.tip(draw((6, 12), random), random) + off
+        screws.append(Rod(entry, tip, radius, radius))
+    return tuple(screws)
 
 
-def _plate(points: Tensor, frame: _Frame, implant: Implant) -> Tensor:
-    outwards = torch.linalg.cross(frame.shaft, frame.across)
-    outwards = outwards * torch.sign(outwards @ frame.neck)
-    top = frame.crossing + 20.0 * outwards
-    length = (implant.screws + 1) * SCREW_PITCH_MM
-    off = points - top
-    along, beside = off @ frame.shaft, off @ frame.across
-    depth = (off @ outwards).abs() - PLATE_THICKNESS_MM / 2
-    box = torch.stack((depth, beside.abs() - 9.0, (along - length / 2).abs() - length / 2)).amax(0)
-    metal = [box]
-    for number in range(implant.screws):
-        place = top + (number + 1) * SCREW_PITCH_MM * frame.shaft
-        metal.append(_capsule(points, place, place - 38.0 * outwards, 2.3))
-    return torch.stack(metal).amin(0)
+def _stem(frame: _Frame, random: torch.Generator) -> tuple[Shape, ...]:
+    tip = frame.joint + frame.down * draw((85, 135), random)
+    shoulder = draw((8, 10.5), random)
+    return (
+        Rod(frame.head, frame.joint, draw((5.5, 7), random), shoulder),
+        Rod(frame.joint - 6 * frame.down, tip, shoulder, draw((3.5, 5.5), random)),
+    )
 
 
-def _prosthesis(points: Tensor, frame: _Frame, implant: Implant, bone_radius_mm: float) -> Tensor:
-    total = implant.kind is ImplantKind.TOTAL_HIP_PROSTHESIS
-    radius = implant.head_radius_mm if total else bone_radius_mm
-    from_head = (points - frame.head).square().sum(-1).sqrt()
-    stem_from = frame.crossing - 10.0 * frame.shaft
-    stem = _capsule(points, stem_from, stem_from + implant.stem_mm * frame.shaft, implant.stem_radius_mm)
-    neck = _capsule(points, frame.head, frame.crossing, 6.5)
-    metal = [from_head - radius, neck, stem]
-    if total:
-        shell = torch.maximum(
-            from_head - implant.cup_radius_mm, implant.cup_radius_mm - CUP_WALL_MM - from_head
-        )
-        # The socket opens towards the neck.
-        metal.append(torch.maximum(shell, (points - frame.head) @ frame.neck))
-    return torch.stack(metal).amin(0)
+def _total_hip(frame: _Frame, random: torch.Generator) -> tuple[Shape, ...]:
+    radius = frame.radius_mm * draw((1.02, 1.15), random)
+    wall = draw((3, 5), random)
+    # Heads of 28, 32 or 36 mm, with at least 4 mm of liner around.
+    most = min(18.0, radius - wall - 4)
+    opening = frame.neck + 0.12 * torch.randn(3, generator=random)
+    cup = Cup(frame.head, opening / opening.norm(), radius, wall, draw((0, 3), random))
+    return (cup, Ball(frame.head, draw((min(14.0, most), most), random)), *_stem(frame, random))
 
 
-def _capsule(points: Tensor, start: Tensor, end: Tensor, radius_mm: float) -> Tensor:
-    along = end - start
-    share = (((points - start) @ along) / (along @ along)).clamp(0, 1)
-    return (points - start - share[..., None] * along).square().sum(-1).sqrt() - radius_mm
+def _hemiarthroplasty(frame: _Frame, random: torch.Generator) -> tuple[Shape, ...]:
+    radius = frame.radius_mm * draw((0.97, 1.03), random)
+    # Bipolar heads are shells around a liner and a small head, unipolar ones thick shells.
+    shell = Cup(frame.head, frame.neck, radius, draw((2.5, 6), random), draw((6, 10), random))
+    return (shell, Ball(frame.head, draw((11, 14), random)), *_stem(frame, random))
+
+
+_PARTS: Mapping[ImplantKind, Callable[[_Frame, torch.Generator], tuple[Shape, ...]]] = MappingProxyType(
+    {
+        ImplantKind.NAIL: _nail,
+        ImplantKind.SLIDING_HIP_SCREW: _sliding_hip_screw,
+        ImplantKind.CANNULATED_SCREWS: _cannulated_screws,
+        ImplantKind.TOTAL_HIP: _total_hip,
+        ImplantKind.HEMIARTHROPLASTY: _hemiarthroplasty,
+    }
+)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 TILE = 24
-"""Random values along each axis before the field repeats: farther than any structure reaches."""
+"""Random values along each axis before the field repeats. A fine field comes again after centimetres, too far
+away to be noticed in streaks of millimetres."""
 
 
 class ValueNoise:

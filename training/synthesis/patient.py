@@ -9,8 +9,9 @@ from torch import Tensor
 from inference.result import Side
 from training.synthesis.bones import BoneDraw, draw_bones, make_bones
 from training.synthesis.flesh import Flesh, FleshDraw, draw_flesh, make_flesh
-from training.synthesis.implants import FAR_MM, Implant, draw_implant, metal_mm, removed_mm
+from training.synthesis.implants import Implant, ImplantKind, draw_implant
 from training.synthesis.noise import ValueNoise
+from training.synthesis.person import Hip
 from training.synthesis.posture import Pose, draw_pose
 from training.synthesis.structures import Anatomy, Structures
 from training.synthesis.surroundings import Things, add_things, draw_things
@@ -92,15 +93,15 @@ class Patient:
 
     def _operated(self, points: Tensor, at: Structures) -> tuple[Tensor, Tensor, Structures]:
         """Distance to metal and to bone that was taken away, in the patient's mm, and what is left."""
-        metal = removed = torch.full_like(at.body_mm, FAR_MM)
+        metal = removed = torch.full_like(at.body_mm, torch.inf)
         femora = list(at.femur_mm)
         for number, side in enumerate((Side.LEFT, Side.RIGHT)):
             if side in self.implants:
-                hip, implant = self.anatomy.person.landmarks[side], self.implants[side]
-                gone = torch.maximum(removed_mm(points, hip, implant), femora[number])
+                implant = self.implants[side]
+                gone = torch.maximum(implant.removed_bone_mm(points), femora[number])
                 femora[number] = torch.maximum(femora[number], -gone)
                 removed = torch.minimum(removed, gone)
-                metal = torch.minimum(metal, metal_mm(points, hip, implant))
+                metal = torch.minimum(metal, implant.metal_mm(points))
         scale = self.pose.scale
         return metal / scale, removed / scale, replace(at, femur_mm=torch.stack(femora))
 
@@ -128,12 +129,21 @@ def draw_patient(anatomy: Anatomy, variation: Variation, random: torch.Generator
         draw_bones(variation.bone, random),
         flesh,
         draw_things(variation.surroundings, random),
-        {side: draw_implant(random) for side in Side if happens(variation.surroundings.implant, random)},
+        _draw_implants(anatomy.person.landmarks, variation.surroundings.implant, random),
         int(torch.randint(anatomy.organ_maps, (), generator=random)) if anatomy.organ_maps else None,
         ValueNoise(4, random),
         draw((8.0, 15.0), random),
         draw((30.0, 60.0), random),
     )
+
+
+def _draw_implants(hips: Mapping[Side, Hip], chance: float, random: torch.Generator) -> dict[Side, Implant]:
+    kinds = list(ImplantKind)
+    return {
+        side: draw_implant(hip, kinds[int(torch.randint(len(kinds), (), generator=random))], random)
+        for side, hip in hips.items()
+        if happens(chance, random)
+    }
 
 
 def _regions(flesh: Flesh, bone: Tensor, nothing: Tensor, metal: Tensor) -> Tensor:

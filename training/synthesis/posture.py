@@ -17,8 +17,8 @@ from training.synthesis.variation import Posture, Shape, draw, happens
 
 HEAD, BACK, LEFT = 0, 1, 2
 
-BLEND_ABOVE_MM = 60.0
-"""A leg's movement fades out this far above its hip joint."""
+BLEND_ABOVE_MM = (25.0, 85.0)
+"""A leg's movement fades out this far above its hip joint: not within the femur, which is stiff."""
 
 BLEND_MIDLINE_MM = 45.0
 FIXED_POINT_STEPS = 3
@@ -121,11 +121,12 @@ def _leg_rotation(side: Side, posture: Posture, random: torch.Generator) -> Tens
 
 
 def _share(anatomy: Anatomy, side: Side, points: Tensor, centre: Tensor, middle: float) -> Tensor:
-    to_pelvis, to_femur = anatomy.near(points, side)
-    to_pelvis, to_femur = to_pelvis.clamp(min=0.0), to_femur.clamp(min=0.0)
-    alone = 1 - to_pelvis / REACH_MM
-    share = to_pelvis / (to_pelvis + to_femur * alone).clamp(min=1e-3)
-    above = 1 - (points[..., HEAD] - centre[HEAD]) / BLEND_ABOVE_MM
+    to_trunk, to_femur = anatomy.near(points, side)
+    to_trunk, to_femur = to_trunk.clamp(min=0.0), to_femur.clamp(min=0.0)
+    alone = 1 - to_trunk / REACH_MM
+    share = to_trunk / (to_trunk + to_femur * alone).clamp(min=1e-3)
+    begins, ends = BLEND_ABOVE_MM
+    above = (ends - (points[..., HEAD] - centre[HEAD])) / (ends - begins)
     outwards = 1.0 if side is Side.LEFT else -1.0
     own_side = 0.5 + outwards * (points[..., LEFT] - middle) / (2 * BLEND_MIDLINE_MM)
     return share * above.clamp(0, 1) * own_side.clamp(0, 1)

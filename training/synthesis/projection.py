@@ -1,4 +1,4 @@
-"""Parallel-beam projection and filtered back-projection on a coarse grid, as one sparse matrix and its transpose.
+"""Parallel-beam projection and filtered back-projection: a sparse matrix and its transpose, on a coarse grid.
 
 Only errors of the scanner go this way, not the picture itself, so that a coarse grid is enough.
 Filtered back-projection: Kak and Slaney, Principles of Computerized Tomographic Imaging (1988), chapter 3.
@@ -15,30 +15,31 @@ import torch
 from torch import Tensor
 
 ANGLES = 144
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class ParallelBeam:
     """A scanner of parallel beams over half a turn, for pictures of one shape.
 
-    Views are spaced evenly over 180 degrees, the first with rays along the columns; bins of the detector are as
-    wide as a pixel. A pixel's mass goes to the two bins beside its centre's shadow.
+    Views are spaced evenly over 180 degrees, the first with rays along the columns; bins of the detector are
+    as wide as a pixel. A pixel's mass goes to the two bins beside its centre's shadow.
 
     Attributes:
         shape: rows, columns.
         pixel_mm: of the grid and of the detector's bins.
         angles: number of views.
-        bins: of the detector in each view.
         device: where pictures and sinograms live.
     """
 
     shape: tuple[int, int]
     pixel_mm: float
     angles: int = ANGLES
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     @property
     def bins(self) -> int:
+        """Of the detector: enough for the diagonal."""
         return math.ceil(math.hypot(*self.shape)) + 3
 
     def project(self, images: Tensor) -> Tensor:
@@ -67,12 +68,13 @@ class ParallelBeam:
 
     def reconstructed_variance(self, variances: Tensor) -> Tensor:
         """Variance of each reconstructed pixel for independent noise of these variances in the sinogram."""
-        squared = self._kernel(2 * self.bins).square().sum().item()
-        # A pixel between two bins averages them, at a random place with 2/3 of the squared weight.
-        return self.back_project(variances) * (squared * (2 / 3) / self.angles)
+        kernel = self._kernel(2 * self.bins)
+        alone, neighbours = (kernel @ kernel).item(), (kernel @ kernel.roll(1)).item()
+        # A pixel lies anywhere between two bins: mean of (1 - x)^2 + x^2, and of 2 x (1 - x).
+        return self.back_project(variances) * ((alone * 2 + neighbours) / 3 / self.angles)
 
     def _kernel(self, length: int) -> Tensor:
-        """The ramp sampled in space (Kak and Slaney, equation 61) with Hann's roll-off, times pi, around 0."""
+        """Around 0, the ramp in space (Kak and Slaney, equation 61) with Hann's roll-off, times pi."""
         position = torch.fft.fftfreq(length, 1 / length).double()
         odd = position.remainder(2) == 1
         ramp = torch.where(odd, -1 / (math.pi * position).square(), 0.0)
@@ -103,7 +105,8 @@ def _matrices(shape: tuple[int, int], angles: int, bins: int, device: torch.devi
 
 
 def _on(matrix: scipy.sparse.csr_array, device: torch.device) -> Tensor:
-    parts = (torch.from_numpy(part).to(device) for part in (matrix.indptr, matrix.indices, matrix.data))
+    starts, at, weights = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(*parts, size=matrix.shape, check_invariants=True)
+        sparse = torch.sparse_csr_tensor(starts, at, weights, size=matrix.shape, check_invariants=True)
+    return sparse.to(device)

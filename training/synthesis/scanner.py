@@ -1,7 +1,8 @@
 """What a CT scanner makes of a patient: blur, noise, streaks, dark bands, metal, a truncated field of view.
 
-Streaks and bands are worked out where they arise, in the line integrals: the integrals' errors are reconstructed
-on a coarse grid and added to the picture (Barrett and Keat 2004, RadioGraphics 24:1679, shows each artefact).
+Streaks and bands are worked out where they arise, in the line integrals: the integrals' errors are
+reconstructed on a coarse grid and added to the picture (Barrett and Keat 2004, RadioGraphics 24:1679, shows
+each artefact).
 """
 
 import math
@@ -23,8 +24,8 @@ MIDDLE_MM = 30.0
 """Noise is set for the middle of the body: its centre and this much around."""
 
 STREAK_SHARE = 0.4
-"""Of the noise variance in the middle. Chosen: by the ramp filter's square, little of a soft kernel's noise is as
-coarse as the coarse grid; more of it is put there because only there can it form streaks."""
+"""Of the noise variance in the middle. Chosen: little of a soft kernel's noise is as coarse as the coarse
+grid, but only there can it form streaks."""
 
 EDGE_PER_MM = 0.3
 """Chosen: spatial frequency from which sharp kernels raise detail."""
@@ -105,8 +106,9 @@ def _scan_errors(
     hu: Tensor, metal: Tensor, pixel_mm: float, settings: ScannerSettings, random: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """What goes wrong in the line integrals, and the standard deviation of the fine noise; both in HU."""
-    shape = tuple(max(1, round(size * pixel_mm / COARSE_MM)) for size in hu.shape[1:])
-    beam = ParallelBeam((shape[0], shape[1]), COARSE_MM, device=hu.device)
+    rows, columns = (max(1, round(size * pixel_mm / COARSE_MM)) for size in hu.shape[1:])
+    shape = (rows, columns)
+    beam = ParallelBeam(shape, COARSE_MM, device=hu.device)
     water = _each(water_per_mm(settings.kvp), hu)
 
     coarse = torch.nn.functional.adaptive_avg_pool2d(hu, shape)
@@ -159,7 +161,7 @@ def _in_the_middle(values: Tensor, coarse_hu: Tensor) -> Tensor:
 
 
 def _within_field(scanned: Tensor, hu: Tensor, settings: ScannerSettings, pixel_mm: float) -> Tensor:
-    """Cut off at the circle, with the bright rim where the body goes on outside (Ohnesorge 2000, Med Phys 27:39)."""
+    """Cut off at the circle, with a bright rim where the body goes on (Ohnesorge 2000, Med Phys 27:39)."""
     radius = _each(settings.fov_radius_mm, hu)
     if not torch.isfinite(radius).any():
         return scanned

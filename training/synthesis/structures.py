@@ -43,8 +43,8 @@ class Anatomy:
         self.person = person
         distances = (
             person.femur_mm[Side.LEFT],
-            person.pelvis_mm,
             person.femur_mm[Side.RIGHT],
+            person.pelvis_mm,
             person.axial_mm,
             person.muscle_mm,
             person.body_mm,
@@ -52,6 +52,8 @@ class Anatomy:
             person.cavity_mm,
         )
         self._distances = torch.stack(distances)[None].to(device)
+        trunk = torch.minimum(person.pelvis_mm, person.axial_mm)
+        self._near = {side: torch.stack((trunk, person.femur_mm[side]))[None].to(device) for side in Side}
         self._numbers = torch.stack((person.muscle_id, *person.organs)).to(device)
         shape = torch.tensor(person.body_mm.shape, device=device)
         self._last_mm = (shape - 1) * person.spacing_mm
@@ -62,12 +64,9 @@ class Anatomy:
         return len(self.person.organs)
 
     def near(self, points: Tensor, side: Side) -> tuple[Tensor, Tensor]:
-        """Distances to the hip bones and to one femur, mm."""
-        if side is Side.LEFT:
-            femur, pelvis = self._interpolated(self._distances[:, 0:2], points)
-        else:
-            pelvis, femur = self._interpolated(self._distances[:, 1:3], points)
-        return pelvis, femur
+        """Distances to hip bones, sacrum or spine, and to one femur, mm."""
+        trunk, femur = self._interpolated(self._near[side], points)
+        return trunk, femur
 
     def at(self, points: Tensor, organ_map: int | None = None) -> Structures:
         """Interpolate all distances; numbers come from the nearest voxel.
@@ -84,7 +83,7 @@ class Anatomy:
             torch.zeros_like(muscle) if organ_map is None else self._numbers[1 + organ_map][index.unbind(-1)]
         )
         return Structures(
-            found[0:3:2], found[1], found[3], found[4], muscle, found[5], found[6], found[7], organ
+            found[:2], found[2], found[3], found[4], muscle, found[5], found[6], found[7], organ
         )
 
     def _interpolated(self, fields: Tensor, points: Tensor) -> Tensor:

@@ -49,13 +49,20 @@ def test_a_thin_slab_is_one_slice() -> None:
 def test_a_thick_slab_is_the_mean_of_thin_slices() -> None:
     patient, place = draw_plain(), axes(step_mm=8.0)
     slab = Slab.of(patient, -20.0, 5.0, *place)
-    thin = [patient.render(level, *place) for level in (-21.25, -18.75)]
-    torch.testing.assert_close(slab.hu[0], (thin[0].hu + thin[1].hu) / 2)
-    torch.testing.assert_close(slab.bone[0], (thin[0].bone + thin[1].bone) / 2)
-    assert any(slab.region[0].equal(one.region) for one in thin)
+    thin = [patient.render(-20.0 + off, *place) for off in (-5 / 3, 0.0, 5 / 3)]
+    torch.testing.assert_close(slab.hu[0], torch.stack([one.hu for one in thin]).mean(0))
+    torch.testing.assert_close(slab.bone[0], torch.stack([one.bone for one in thin]).mean(0))
+    assert slab.region[0].equal(thin[1].region)
 
 
-def test_two_levels_stand_for_a_thick_slab() -> None:
+def test_metal_and_the_joint_that_was_taken_out_have_no_label() -> None:
+    patient, place = draw_plain(surroundings={"implant": 1.0}), axes(step_mm=4.0)
+    rendered = patient.render(-20.0, *place)
+    assert rendered.metal.any()
+    assert (rendered.region[rendered.metal > 0.5] == Region.NONE).all()
+
+
+def test_three_levels_stand_for_a_thick_slab() -> None:
     patient, place = draw_plain(), axes(rows_mm=60, columns_mm=150, step_mm=4.0)
     slab = Slab.of(patient, -20.0, 5.0, *place)
     fine = torch.stack([patient.render(-22.5 + 0.25 + 0.5 * part, *place).hu for part in range(10)]).mean(0)

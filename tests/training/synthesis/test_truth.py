@@ -40,11 +40,6 @@ def test_region_and_hu_decide(region: Region, hu: float, tissue: int) -> None:
     assert found.tolist() == [tissue]
 
 
-@pytest.mark.parametrize("region", Region)
-def test_metal_has_no_label(region: Region) -> None:
-    assert label(torch.tensor([int(region)]), torch.tensor([3000.0])).tolist() == [NOTHING]
-
-
 def test_every_pixel_is_judged_on_its_own() -> None:
     region = torch.tensor([[Region.BONE, Region.LIMB], [Region.SUBCUTANEOUS, Region.NONE]])
     found = label(region, torch.full((2, 2), -100.0))
