@@ -117,12 +117,17 @@ class HipTissue:
     def _label(
         self, image: hd.Volume, protocol: LabelledSlices
     ) -> tuple[NDArray[np.uint8], list[QualityFlag]]:
-        """The network's labels in the body, and what speaks against them."""
+        """The network's labels in the body, and what speaks against them.
+
+        A bone that the network takes for muscle is the protocol's: it follows bones by their HU from slice to
+        slice, where the network sees one slice, in which a trochanter's tip may lie alone.
+        """
         row_mm, column_mm = image.pixel_spacing
         found = self._network.label(image.array, (row_mm, column_mm))
-        labels = np.where(protocol.body, found.labels, np.uint8(0))
-        return labels, [
-            *agreement_flags(agreement(labels, protocol.labels)),
+        own = np.where(protocol.body, found.labels, np.uint8(0))
+        overlooked = np.isin(protocol.labels, BONE) & (own == Tissue.MUSCLE)
+        return np.where(overlooked, protocol.labels, own), [
+            *agreement_flags(agreement(own, protocol.labels)),
             *network_flags(found.mean_expected_dsc),
         ]
 
