@@ -16,6 +16,7 @@ from inference.errors import Refused
 from inference.femoral_neck import SLICES_BESIDE, find_reference_slice
 from inference.headers import number
 from inference.measure import HipSegments, measure_tissues
+from inference.morphology import opened
 from inference.pelvic_frame import Head
 from inference.quality import image_flags, network_flags, result_flags
 from inference.result import (
@@ -46,6 +47,9 @@ COARSE_SPACING_MM = 4.0
 ABOVE_MM = 70.0
 BELOW_MM = 110.0
 """What is read around the left femoral head: the joint and the neck, and the shaft well below."""
+
+PIECE_MM = 2.0
+"""Half of what is a piece. Bones of the protocol are wider all around by up to a pixel, which is none."""
 
 SEGMENTS = tuple(Segment(int(tissue), tissue.name.lower()) for tissue in Tissue)
 
@@ -99,7 +103,7 @@ class HipTissue:
         )
         quality = [
             *layout.notes,
-            *image_flags(measured, protocol.body, tissue, frames),
+            *image_flags(measured, protocol.body, protocol.labels, frames),
             *result_flags(reference, _areas_cm2(measurements)),
             *doubts,
         ]
@@ -119,13 +123,15 @@ class HipTissue:
     ) -> tuple[NDArray[np.uint8], list[QualityFlag]]:
         """The network's labels in the body, and what speaks against them.
 
-        A bone that the network takes for muscle is the protocol's: it follows bones by their HU from slice to
+        A piece of bone that the network takes for muscle is the protocol's: it follows bones from slice to
         slice, where the network sees one slice, in which a trochanter's tip may lie alone.
         """
         row_mm, column_mm = image.pixel_spacing
         found = self._network.label(image.array, (row_mm, column_mm))
         own = np.where(protocol.body, found.labels, np.uint8(0))
-        overlooked = np.isin(protocol.labels, BONE) & (own == Tissue.MUSCLE)
+        overlooked = opened(
+            np.isin(protocol.labels, BONE) & (own == Tissue.MUSCLE), PIECE_MM, (row_mm, column_mm)
+        )
         return np.where(overlooked, protocol.labels, own), [
             *agreement_flags(agreement(own, protocol.labels)),
             *network_flags(found.mean_expected_dsc),
