@@ -137,12 +137,12 @@ def test_with_the_real_laboratory_each_fold_has_a_network_that_is_judged(tmp_pat
         hu, labels = Discs(seed=number).make(0)
         case = Case(subject, "1", hu.short().numpy(), labels.numpy(), (3.0, 1.0, 1.0))
         write_case(tmp_path / "cases", case)
-    config = load_config(write_config(tmp_path, length={"steps": 30}))
+    config = load_config(write_config(tmp_path, length={"steps": 60}))
     cross_validate(config, 2, 1, real_laboratory(), QUIET)
     for fold in ("fold-01-of-02", "fold-02-of-02"):
         assert (config.output / fold / "training" / "bundle" / "models" / "model.safetensors").is_file()
         summary = json.loads((config.output / fold / "test" / "summary.json").read_text())
-        assert summary["mean_over_tissues"]["dsc"] > 0.3
+        assert summary["mean_over_tissues"]["dsc"] > 0.5
 
 
 Robust = Callable[..., RobustnessConfig]
