@@ -13,11 +13,12 @@ from scipy import ndimage
 
 from inference.morphology import filled
 from inference.result import Side
+from training.synthesis.drawing import EDGE_MM, THICKEST_FAT_MM, Drawn
 from training.synthesis.envelope import draw_envelope
 from training.synthesis.fitting import Affine, centroid, fit_affine, moved_by
 from training.synthesis.landmarks import find_hip
 from training.synthesis.person import DEEPEST_MM, REACH_MM, SPACING_MM, Person
-from training.synthesis.person_building import EDGE_MM, THICKEST_FAT_MM, Drawn, solids_of
+from training.synthesis.person_building import solids_of
 from training.synthesis.signed_distance import CROP_MM, Distances, extended, signed_distance_mm
 
 WALL_MUSCLES = ("oblique", "rectus_abdominis", "erector_spinae", "quadratus_lumborum")

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.synthesis.completing import completed
+from training.synthesis.drawing import draw, shows_hips
 from training.synthesis.label_maps import LabelMapError, people_in, read_label_map
 from training.synthesis.organs import draw_donor
 from training.synthesis.people_cache import PeopleCache
 from training.synthesis.person import Hip, Organ, Person
-from training.synthesis.person_building import assemble, draw, shows_hips
+from training.synthesis.person_building import assemble
 
 __all__ = ["Hip", "Organ", "Person", "load_people"]
 
