@@ -1,7 +1,7 @@
 """Where and how exactly a network is computed: PyTorch on a GPU, or on the CPU in bfloat16 where it has it.
 
 OpenVINO computes this network on the CPU in about two thirds of the time, but its start takes seconds, its
-memory is twice as much, and PyTorch is needed beside it; docs/performance.md has the figures.
+memory is a third more, and PyTorch is needed beside it; docs/performance.md has the figures.
 """
 
 from dataclasses import dataclass

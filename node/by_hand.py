@@ -77,7 +77,9 @@ def process(folder: Path, out: Path, route_name: str | None, settings: Settings,
 
 
 def _measure(wanted: Route, files: list[Path], target: Path, settings: Settings, console: Console) -> bool:
-    request = work.MeasureRequest(files, wanted.name, wanted.pipeline, settings.output.segmentation)
+    request = work.MeasureRequest(
+        files, wanted.name, wanted.pipeline, wanted.bundle, settings.output.segmentation
+    )
     target.mkdir(parents=True, exist_ok=True)
     try:
         with _progress(console) as progress:

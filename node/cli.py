@@ -59,7 +59,7 @@ def check(config: Config = None) -> None:
 
     with _reported():
         settings = load_settings(config)
-        models = {load_pipeline(route.pipeline).model for route in settings.routes}
+        models = {load_pipeline(route.pipeline, route.bundle).model for route in settings.routes}
         console.print(
             f"Good. Data folder {settings.data_folder}, {len(settings.routes)} route(s), "
             f"model(s): {', '.join(sorted(f'{model.name} {model.version}' for model in models))}."

@@ -246,8 +246,8 @@ def _named(things: Sequence[Named], name: str, kind: str) -> Named:
 def load_settings(path: Path | None = None) -> Settings:
     """Reads the file named, else the one in ``COXA_CONFIG``, else ``config.yaml`` here, else the defaults.
 
-    A relative ``data_folder`` is relative to the file that names it, so that a service finds its data
-    whatever folder it was started from.
+    Relative paths are relative to the file that names them, so that a service finds its data whatever folder
+    it was started from.
 
     Raises:
         ConfigurationError: the file is missing, is not YAML, or breaks a rule.
@@ -274,7 +274,16 @@ def _validated(document: Mapping[str, Any], source: str, base: Path) -> Settings
         raise ConfigurationError(f"{source} cannot be used:\n{_explain(error)}") from None
     except SettingsError as error:
         raise ConfigurationError(f"An environment variable COXA_... cannot be used: {error}.") from None
-    return settings.model_copy(update={"data_folder": (base / settings.data_folder).resolve()})
+    return _with_absolute_paths(settings, base)
+
+
+def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
+    routes = [
+        route.model_copy(update={"bundle": route.bundle and (base / route.bundle).resolve()})
+        for route in settings.routes
+    ]
+    data_folder = (base / settings.data_folder).resolve()
+    return settings.model_copy(update={"data_folder": data_folder, "routes": routes})
 
 
 def _explain(error: ValidationError) -> str:

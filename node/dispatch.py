@@ -126,10 +126,12 @@ class Dispatcher:
         return self._workers.submit(key, work.measure_durably, request, self._settings.results_folder)
 
     def _request(self, job: LeasedJob, files: list[Path]) -> work.MeasureRequest:
+        route = self._settings.route(job.route)
         return work.MeasureRequest(
             files=files,
-            route=job.route,
-            pipeline=self._settings.route(job.route).pipeline,
+            route=route.name,
+            pipeline=route.pipeline,
+            bundle=route.bundle,
             segmentation=self._settings.output.segmentation,
             supersedes=self._jobs.current_result(job),
         )

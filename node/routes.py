@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -234,6 +235,7 @@ class Route(BaseModel):
     Attributes:
         name: stands in reports and in folder names.
         pipeline: name of the pipeline that measures.
+        bundle: folder of the network it uses; None for the one that Coxa comes with.
         when: conditions; all must hold.
         prefer: ranking; each step decides only what the steps before it left equal.
         destinations: names of the peers that get the result; None for those of config.yaml's top level.
@@ -244,6 +246,7 @@ class Route(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     pipeline: str = Field(min_length=1)
+    bundle: Path | None = None
     when: Annotated[tuple[Condition, ...], AfterValidator(_not_empty)]
     prefer: tuple[Preference, ...] = ()
     destinations: tuple[str, ...] | None = None

@@ -30,6 +30,7 @@ class MeasureRequest:
         files: every instance of the series.
         route: name of the route.
         pipeline: name of the pipeline the route runs.
+        bundle: folder of the network it uses; None for the one that Coxa comes with.
         segmentation: ``BINARY`` or ``LABELMAP``.
         supersedes: the result whose report the new one replaces, if there is one.
     """
@@ -37,6 +38,7 @@ class MeasureRequest:
     files: Sequence[Path]
     route: str
     pipeline: str
+    bundle: Path | None
     segmentation: Literal["BINARY", "LABELMAP"]
     supersedes: FinishedResult | None = None
 
@@ -62,7 +64,7 @@ def measure(request: MeasureRequest, folder: Path) -> "WrittenObjects":
     from inference.pipelines import load_pipeline
     from inference.volume import read_layout
 
-    result = load_pipeline(request.pipeline)(read_layout(request.files), request.route)
+    result = load_pipeline(request.pipeline, request.bundle)(read_layout(request.files), request.route)
     earlier = request.supersedes
     return write_objects(
         result,

@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -29,12 +30,16 @@ class Pipeline(Protocol):
 
 
 @cache
-def load_pipeline(name: str) -> Pipeline:
+def load_pipeline(name: str, bundle: Path | None = None) -> Pipeline:
     """The pipeline of this name; it is made, and its model loaded, once per process.
+
+    Args:
+        bundle: folder of the model to use instead of the one that Coxa comes with.
 
     Raises:
         KeyError: there is no such pipeline.
+        inference.errors.BundleError: the bundle cannot be used.
     """
     module, cls = _PIPELINES[name]
-    pipeline: Pipeline = getattr(import_module(module), cls)()
+    pipeline: Pipeline = getattr(import_module(module), cls)(bundle)
     return pipeline

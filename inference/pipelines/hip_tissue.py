@@ -60,7 +60,7 @@ class HipTissue:
     """A network labels; the paper's labelling protocol finds the body and checks the network.
 
     Args:
-        bundle: folder of the network's bundle.
+        bundle: folder of the network's bundle; None for the one that Coxa comes with.
 
     Raises:
         inference.errors.BundleError: the bundle cannot be used.
@@ -68,8 +68,8 @@ class HipTissue:
 
     name = "hip-tissue"
 
-    def __init__(self, bundle: Path = SHIPPED) -> None:
-        self._network = TissueNetwork(load_bundle(bundle), best_engine())
+    def __init__(self, bundle: Path | None = None) -> None:
+        self._network = TissueNetwork(load_bundle(bundle or SHIPPED), best_engine())
         self.model = self._network.identity
 
     def __call__(self, layout: SeriesLayout, route: str) -> Result:

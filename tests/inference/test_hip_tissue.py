@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from deploy.demo.schematic_hip import SchematicHip, make_schematic_hip
 from inference.errors import Refused
 from inference.pipelines import load_pipeline
-from inference.pipelines.hip_tissue import HipTissue
 from inference.result import Result, Severity, Side
 from inference.volume import read_layout
 from tests.inference.bundles import write_bundle
@@ -128,7 +127,7 @@ def test_a_cut_field_of_view_noise_and_contrast_are_flagged(hip: SchematicHip, t
 def by_untrained_network(hip: SchematicHip, tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp("network")
     grid = Grid(spacing_mm=SPACING_MM, origin_mm=(0.0, 0.0, 0.0))
-    pipeline = HipTissue(write_bundle(folder / "bundle"))
+    pipeline = load_pipeline("hip-tissue", write_bundle(folder / "bundle"))
     return pipeline(read_layout(write_series(folder / "ct", hip.hu, grid)), "hip-tissue")
 
 

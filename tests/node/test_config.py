@@ -46,6 +46,13 @@ def test_the_data_folder_is_relative_to_its_file(tmp_path: Path, monkeypatch: py
     assert load_settings(write(tmp_path, {"data_folder": "d"})).data_folder == tmp_path / "d"
 
 
+def test_a_routes_bundle_is_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    (route,) = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))["routes"]
+    settings = load_settings(write(tmp_path, {"routes": [route | {"bundle": "own"}]}))
+    assert settings.route("hip-tissue").bundle == tmp_path / "own"
+
+
 def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COXA_RECEIVE__PORT", "104")
     settings = load_settings(write(tmp_path, {"receive": {"port": 11113, "ae_title": "HIP"}}))
