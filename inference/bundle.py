@@ -7,8 +7,9 @@ bundle is loaded, so that a damaged one is found before the first patient.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
@@ -40,6 +41,12 @@ class NetworkSettings(BaseModel):
     stem_stride: PositiveInt = 1
     head_layers: Annotated[int, Field(ge=0)] = 0
     head_growth: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _levels_agree(self) -> Self:
+        if not self.growth or len(self.growth) != len(self.layers):
+            raise ValueError("growth and layers must name the same number of levels, at least one")
+        return self
 
 
 @dataclass(frozen=True)
@@ -94,15 +101,15 @@ class _Coxa(BaseModel):
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     @model_validator(mode="after")
-    def _belong_together(self) -> "_Coxa":
+    def _belong_together(self) -> Self:
         if self.labels != LABELS:
             raise ValueError(f"the labels are {self.labels}, this version of Coxa measures {LABELS}")
         if self.network.classes != len(LABELS) + 1:
             raise ValueError(f"{self.network.classes} classes for {len(LABELS)} labels and background")
         if self.network.in_channels != len(self.windows_hu):
             raise ValueError(f"{self.network.in_channels} input channels, {len(self.windows_hu)} windows")
-        if any(low >= high for low, high in self.windows_hu):
-            raise ValueError("a window's lower end is not below its upper end")
+        if not all(low < high and isfinite(high - low) for low, high in self.windows_hu):
+            raise ValueError("a window's ends are not finite, or the lower is not below the upper")
         return self
 
 

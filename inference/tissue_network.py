@@ -21,7 +21,7 @@ from inference.engines import Engine
 from inference.morphology import Pixel
 from inference.networks.windows import to_channels
 from inference.result import ModelIdentity
-from inference.tissue_protocol import BONE, MUSCLE_HU, Tissue, label_bone
+from inference.tissue_protocol import BONE, FAT_HU, MUSCLE_END_HU, MUSCLE_HU, Tissue, label_bone
 
 AIR_HU = -1000.0
 REGIONS = (
@@ -37,8 +37,8 @@ class NetworkLabels:
 
     Attributes:
         labels: uint8, values of ``Tissue``, 0 elsewhere; (slice, row, column).
-        expected_dsc: of each tissue that was found, over all slices, by the network's own probabilities: the
-            soft Dice confidence (Borges 2024, arXiv 2402.10665).
+        expected_dsc: of each tissue that the network itself finds most likely anywhere, over all slices, by
+            its probabilities: the soft Dice confidence (Borges 2024, arXiv 2402.10665).
     """
 
     labels: NDArray[np.uint8]
@@ -116,8 +116,9 @@ def _tissues(regions: NDArray[np.uint8], hu: NDArray[np.int16]) -> NDArray[np.ui
     bone, fascia, subcutaneous = (regions == number for number in range(len(REGIONS)))
     labels = np.zeros(regions.shape, np.uint8)
     labels[subcutaneous] = Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE
-    labels[fascia] = Tissue.INTERMUSCULAR_ADIPOSE_TISSUE
+    labels[fascia & (hu > FAT_HU)] = Tissue.INTERMUSCULAR_ADIPOSE_TISSUE
     labels[fascia & (hu > MUSCLE_HU)] = Tissue.MUSCLE
+    labels[fascia & (hu > MUSCLE_END_HU)] = 0
     label_bone(labels, bone, hu)
     return labels
 

@@ -36,6 +36,9 @@ MARROW_HU = 50
 MUSCLE_HU = -30
 """Imani 2025, section 2.3: above it lean, below it fat."""
 
+MUSCLE_END_HU = 500
+"""Imani 2025, section 2.3: the upper end of muscle. Next to bone its edge is as bright as that."""
+
 FAT_HU = -190
 """The paper gives no lower bound; TomoVision, whose software it used, gives -190 to -30 for body composition.
 Below it there is gas, or its blurred edge."""

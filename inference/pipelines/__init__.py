@@ -29,7 +29,6 @@ class Pipeline(Protocol):
         ...
 
 
-@cache
 def load_pipeline(name: str, bundle: Path | None = None) -> Pipeline:
     """The pipeline of this name; it is made, and its model loaded, once per process.
 
@@ -40,6 +39,11 @@ def load_pipeline(name: str, bundle: Path | None = None) -> Pipeline:
         KeyError: there is no such pipeline.
         inference.errors.BundleError: the bundle cannot be used.
     """
+    return _loaded(name, bundle)
+
+
+@cache
+def _loaded(name: str, bundle: Path | None) -> Pipeline:
     module, cls = _PIPELINES[name]
     pipeline: Pipeline = getattr(import_module(module), cls)(bundle)
     return pipeline

@@ -31,8 +31,10 @@ from inference.result import (
 from inference.tissue_network import TissueNetwork
 from inference.tissue_protocol import (
     BONE,
+    CONTRAST_HU,
     FAT_HU,
     MARROW_HU,
+    MUSCLE_END_HU,
     MUSCLE_HU,
     LabelledSlices,
     Tissue,
@@ -124,7 +126,8 @@ class HipTissue:
         """The network's labels in the body, and what speaks against them.
 
         A piece of bone that the network takes for muscle is the protocol's: it follows bones from slice to
-        slice, where the network sees one slice, in which a trochanter's tip may lie alone.
+        slice, where the network sees one slice, in which a trochanter's tip may lie alone. Whole pieces too
+        bright for muscle, which contrast or metal is, are no tissue, as in the protocol.
         """
         row_mm, column_mm = image.pixel_spacing
         found = self._network.label(image.array, (row_mm, column_mm))
@@ -132,7 +135,10 @@ class HipTissue:
         overlooked = opened(
             np.isin(protocol.labels, BONE) & (own == Tissue.MUSCLE), PIECE_MM, (row_mm, column_mm)
         )
-        return np.where(overlooked, protocol.labels, own), [
+        labels = np.where(overlooked, protocol.labels, own)
+        bright = (labels == Tissue.MUSCLE) & (image.array > CONTRAST_HU)
+        labels[opened(bright, PIECE_MM, (row_mm, column_mm))] = 0
+        return labels, [
             *agreement_flags(agreement(own, protocol.labels)),
             *network_flags(found.mean_expected_dsc),
         ]
@@ -146,7 +152,9 @@ class HipTissue:
             settings={
                 "reference slice": "thickest left femoral neck",
                 "slices": str(2 * SLICES_BESIDE + 1),
-                "HU limits": ", ".join(map(str, (FAT_HU, MUSCLE_HU, MARROW_HU, BONE_HU, CORTICAL_HU))),
+                "HU limits": f"fat {FAT_HU} to {MUSCLE_HU}, muscle to {MUSCLE_END_HU}; in bone: adipose "
+                f"marrow to {MARROW_HU}, haematopoietic to {BONE_HU}, trabecular to {CORTICAL_HU}, cortical "
+                "above",
                 "runtime": str(self._network.engine),
             },
             source_instance_uids=tuple(uids),

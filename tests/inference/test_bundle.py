@@ -1,6 +1,7 @@
 """A bundle is read whole and unharmed, or refused with the name of the file and what to do."""
 
 import json
+import math
 import pickle
 from hashlib import sha256
 from pathlib import Path
@@ -75,7 +76,10 @@ def test_a_pickle_in_the_place_of_the_weights_is_not_unpickled(tmp_path: Path) -
         ({"network": NETWORK | {"classes": 7}}, "7 classes for 7 labels"),
         ({"network": NETWORK | {"dropout": 0.1}}, r"coxa\.network\.dropout"),
         ({"windows_hu": [[-200, 200]]}, "3 input channels, 1 windows"),
-        ({"windows_hu": [[-200, 200], [0, 400], [5, 5]]}, "lower end"),
+        ({"windows_hu": [[-200, 200], [0, 400], [5, 5]]}, "the lower is not below"),
+        ({"windows_hu": [[-200, 200], [0, 400], [0, math.nan]]}, "not finite"),
+        ({"network": NETWORK | {"layers": [1]}}, "the same number of levels"),
+        ({"network": NETWORK | {"growth": [], "layers": []}}, "at least one"),
         ({"pixel_mm": 0}, r"coxa\.pixel_mm"),
         ({"weights_sha256": None}, r"coxa\.weights_sha256"),
     ],

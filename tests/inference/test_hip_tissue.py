@@ -10,6 +10,8 @@ from deploy.demo.schematic_hip import SchematicHip, make_schematic_hip
 from inference.errors import Refused
 from inference.pipelines import load_pipeline
 from inference.result import Result, Severity, Side
+from inference.tissue_network import NetworkLabels, TissueNetwork
+from inference.tissue_protocol import Tissue
 from inference.volume import read_layout
 from tests.inference.bundles import write_bundle
 from tests.series import FEET_FIRST, Grid, rotation_about, write_series
@@ -143,6 +145,27 @@ def test_a_network_labels_nothing_outside_the_body(by_untrained_network: Result)
     assert labels.any()
     assert not labels[:, [0, -1]].any()
     assert not labels[hu < -900].any()
+
+
+def test_of_a_network_that_sees_only_muscle_bones_and_bright_vessels_are_mended(
+    hip: SchematicHip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hu = hip.hu.copy()
+    row, column = vessel = (150, 64)
+    rows, columns = np.ogrid[: hu.shape[1], : hu.shape[2]]
+    hu[:, np.hypot(rows - row, columns - column) < 4] = 300
+    monkeypatch.setattr(
+        TissueNetwork,
+        "label",
+        lambda self, image, pixel_mm: NetworkLabels(np.full(image.shape, Tissue.MUSCLE, np.uint8), {}),
+    )
+    grid = Grid(spacing_mm=SPACING_MM, origin_mm=(0.0, 0.0, 0.0))
+    pipeline = load_pipeline("hip-tissue")
+    result = pipeline(read_layout(write_series(tmp_path, hu, grid)), "hip-tissue")
+    labels = result.labels.array[result.reference_frame]
+    assert labels[vessel] == 0
+    assert labels[row, column + 8] == Tissue.MUSCLE
+    assert (labels == Tissue.CORTICAL_BONE).sum() > 100
 
 
 def test_an_untrained_network_is_found_out(by_untrained_network: Result) -> None:

@@ -134,3 +134,12 @@ def test_the_same_image_has_the_same_labels(bundle: Bundle) -> None:
 
 def test_an_engine_says_what_it_is() -> None:
     assert str(Engine("cpu", torch.bfloat16)) == f"PyTorch {torch.__version__}, cpu, bfloat16"
+
+
+def test_metal_among_muscle_is_none(known: tuple[TissueNetwork, Thresholds]) -> None:
+    hu, _ = disc((1.0, 1.0), (250, 250))
+    levels = {20: Tissue.MUSCLE, 500: Tissue.MUSCLE, 501: 0, 3000: 0}
+    for column, level in enumerate(levels):
+        hu[:, 100:110, 130 + column] = level
+    found = known[0].label(hu, (1.0, 1.0)).labels[0, 105, 130 : 130 + len(levels)]
+    assert found.tolist() == list(levels.values())
