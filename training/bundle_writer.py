@@ -12,13 +12,13 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from inference.bundle import WEIGHTS
 from inference.networks.dense_unet import DenseUNet
 from inference.tissue_protocol import Tissue
 
 SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 )
-WEIGHTS = "models/model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def write_bundle(
         folder: of the bundle.
         weights: state of the network, written as float32.
         metadata: goes into ``configs/metadata.json``.
-        train_config: plain values, kept in ``configs/train.json``: with it the training can be repeated.
+        train_config: plain values, kept in ``configs/train.json``: how it was trained.
         model_card: Markdown.
         licence: text.
     """
@@ -150,7 +150,7 @@ def _inference(metadata: BundleMetadata) -> dict[str, Any]:
         "bundle_root": ".",
         "device": "$torch.device('cpu')",
         "network_def": {"_target_": "inference.networks.dense_unet.DenseUNet", **metadata.network},
-        "weights": f"$load_file(@bundle_root + '/{WEIGHTS}')",
+        "weights": f"$load_file(@bundle_root + '/{WEIGHTS.as_posix()}')",
         "initialize": ["$@network_def.load_state_dict(@weights)"],
         "network": "$@network_def.to(@device).eval()",
         "inferer": {"_target_": "SimpleInferer"},

@@ -79,18 +79,23 @@ def read_cases(folder: Path) -> list[Case]:
     Raises:
         CaseError: there is none, or one cannot be read; training or judging on the rest would go unnoticed.
     """
-    folders = sorted(path for path in folder.glob("*/*/") if not path.name.startswith("."))
+    folders = case_folders(folder)
     if not folders:
         raise CaseError(f"{folder} holds no cases; they are expected as SUBJECT/CASE/{IMAGE}.")
     return [read_case(path) for path in folders]
+
+
+def case_folders(folder: Path) -> list[Path]:
+    """The folder of each case, SUBJECT/CASE, sorted."""
+    return sorted(path for path in folder.glob("*/*/") if not path.name.startswith("."))
 
 
 def read_case(folder: Path) -> Case:
     """Read one case, FOLDER/SUBJECT/CASE.
 
     Raises:
-        CaseError: a file is missing or unreadable, a label is unknown, image and labels do not lie on one
-            grid, or no slice is annotated.
+        CaseError: a file is missing or unreadable, a voxel has no HU, a label is unknown, image and labels do
+            not lie on one grid, or no slice is annotated.
     """
     try:
         image, labels = _read_volumes(folder)
@@ -127,6 +132,8 @@ def _read_volumes(folder: Path) -> tuple[hd.Volume, hd.Volume]:
         image = _read_series(_required(folder / DICOM_IMAGE))
         return image, _read_segmentation(_required(folder / DICOM_LABELS), image)
     image = _read_nifti(_required(folder / IMAGE))
+    if unknown := int(np.isnan(image.array).sum()):
+        raise CaseError(f"{IMAGE} has no HU in {unknown} voxels (nan); where they are air, write {AIR_HU}.")
     hu = np.rint(image.array).clip(AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
     return image.with_array(hu), _read_nifti(_required(folder / LABELS))
 

@@ -74,7 +74,8 @@ def load(state: State, settings: dict[str, Any], path: Path) -> None:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever the damage leads to
         raise TrainingError(f"{path} cannot be read ({error}). Remove it to begin anew.") from error
-    changed = [key for key, value in settings.items() if document["settings"].get(key) != value]
+    kept = document["settings"]  # older checkpoints say less
+    changed = [key for key, value in settings.items() if key in kept and kept[key] != value]
     if changed:
         raise TrainingError(
             f"{path} is of a training with other {', '.join(changed)}. Put that back as it was to go on, "

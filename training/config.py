@@ -180,7 +180,7 @@ class TrainingConfig(Section):
         threads: of PyTorch on the CPU; its own choice where none is given.
     """
 
-    seed: int
+    seed: int = Field(ge=0)
     data: Annotated[SyntheticData | CaseData | MixedData, Field(discriminator="kind")]
     network: Network
     windows_hu: tuple[Window, ...] = Field(min_length=1)
@@ -233,6 +233,20 @@ def load_config(path: Path) -> TrainingConfig:
         if not text.is_file():
             raise ConfigurationError(f"{path} cannot be used:\n  bundle.{key}: there is no file {text}.")
     return config
+
+
+def changed(config: TrainingConfig, **changes: object) -> TrainingConfig:
+    """The same training with some keys changed, checked like a file.
+
+    Raises:
+        ConfigurationError: the changes do not fit the rest.
+    """
+    try:
+        return TrainingConfig.model_validate(config.model_copy(update=changes).model_dump())
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"The training does not fit the data it is to be used on:\n{_explain(error)}"
+        ) from None
 
 
 def read_settings(path: Path, model: type[_Model]) -> _Model:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training import published
-from training.config import MixedData, SourceData, TrainingConfig
+from training.config import MixedData, SourceData, TrainingConfig, changed
 from training.domains import open_domain
 from training.errors import ConfigurationError
 from training.experiments import Laboratory, Trained
@@ -52,8 +52,8 @@ def cross_validate(
     for fold in split:
         console.rule(f"Fold {fold.number} of {folds}: tested on {', '.join(fold.test)}")
         folder = config.output / f"fold-{fold.number:02d}-of-{folds:02d}"
-        changed = {"data": without(config.data, fold.test), "output": folder / "training"}
-        trained = Trained(config.model_copy(update=changed), laboratory, console)
+        of_fold = changed(config, data=without(config.data, fold.test), output=folder / "training")
+        trained = Trained(of_fold, laboratory, console)
         tested_on = {"subjects": fold.test, "cases_per_person": cases_per_person}
         found.append(trained.test(folder / "test", tested_on, partial(domain.cases, fold.test)))
     table = _table(over_folds(found), folds, len(subjects))

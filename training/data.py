@@ -103,14 +103,13 @@ class InTurn:
             yield next(streams[number % count])
 
 
-def together(slices: Sequence[tuple[Tensor, Tensor]], multiple: int = 1) -> Slices:
+def together(slices: Sequence[tuple[Tensor, Tensor]]) -> Slices:
     """Put slices of any size into one batch, with air beside the smaller ones.
 
     Args:
         slices: HU and labels of each, (row, column).
-        multiple: of which rows and columns of the batch shall be.
     """
-    rows, columns = (-(-max(hu.shape[axis] for hu, _ in slices) // multiple) * multiple for axis in (0, 1))
+    rows, columns = (max(hu.shape[axis] for hu, _ in slices) for axis in (0, 1))
     hu = torch.full((len(slices), rows, columns), AIR_HU)
     labels = torch.zeros((len(slices), rows, columns), dtype=torch.uint8)
     for number, (one, truth) in enumerate(slices):

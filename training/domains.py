@@ -6,6 +6,7 @@ from typing import Protocol
 
 from training.cases import Case, read_cases
 from training.config import CaseData, SourceData
+from training.sources import require_known
 from training.synthesis.people import Person, load_people
 from training.synthesis.variation import Variation, load_variation
 from training.synthesize import synthetic_cases
@@ -71,15 +72,17 @@ def open_domain(data: SourceData, seed: int, cases_per_person: int) -> Domain:
     """Read the cases or the anatomies of a training's data.
 
     Raises:
+        TrainingError: someone named is not there.
         training.cases.CaseError: a case cannot be read.
     """
     if isinstance(data, CaseData):
-        return AnnotatedPeople(
-            [case for case in read_cases(data.cases) if case.subject not in data.leave_out]
-        )
-    chosen = {
-        person.name: person
-        for person in load_people(data.anatomy, data.cache)
-        if person.name not in data.leave_out and (not data.people or person.name in data.people)
-    }
+        cases = read_cases(data.cases)
+        subjects = sorted({case.subject for case in cases})
+        require_known(data.leave_out, subjects, f"data.leave_out; {data.cases} has {', '.join(subjects)}")
+        return AnnotatedPeople([case for case in cases if case.subject not in data.leave_out])
+    everyone = {person.name: person for person in load_people(data.anatomy, data.cache)}
+    known = f"{data.anatomy} has {', '.join(everyone)}"
+    require_known(data.leave_out, everyone, f"data.leave_out; {known}")
+    named = require_known(data.people or tuple(everyone), everyone, f"data.people; {known}")
+    chosen = {name: everyone[name] for name in named if name not in data.leave_out}
     return SyntheticPeople(chosen, load_variation(data.variation or "default"), seed, cases_per_person)

@@ -24,7 +24,7 @@ COLUMNS = ("subject", "case", "tissue", *METRICS, "missed_slices", "expected_dsc
 
 
 def write_evaluation(folder: Path, judged: Sequence[JudgedCase], about: Mapping[str, object]) -> None:
-    """Write ``metrics.csv`` (a row per case and tissue), ``summary.json`` and ``dsc.png``.
+    """Write ``summary.json``, ``dsc.png`` and last, and whole, ``metrics.csv`` (a row per case and tissue).
 
     Args:
         folder: made if it is not there.
@@ -32,15 +32,17 @@ def write_evaluation(folder: Path, judged: Sequence[JudgedCase], about: Mapping[
         about: what was judged, into the summary: name, version and checksum of the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / SCORES).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(_rows(judged))
     _plot(judged).savefig(folder / PLOT, dpi=150)
     summary = _summary(over_cases([case.scores for case in judged]), len(judged), about)
     gate = asdict(judge_gate(judged))
     summary["gate"] = gate | {"correlation": _number(gate["correlation"])}
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    unfinished = folder / f".{SCORES}.part"
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(judged))
+    unfinished.replace(folder / SCORES)
 
 
 def read_scores(file: Path) -> list[JudgedCase]:

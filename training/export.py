@@ -46,12 +46,9 @@ def network_arguments(config: TrainingConfig) -> dict[str, Any]:
 def _published(config: TrainingConfig) -> dict[str, Any]:
     """What a bundle says of its training: no paths, and no names of subjects, who may be patients."""
     document = config.model_dump(mode="json", exclude={"output", "bundle", "device", "threads"})
-    parts = document["data"].get("parts", [document["data"]])
-    for part in parts:
-        for key in ("anatomy", "cache", "variation", "workers", "cases"):
+    for part in document["data"].get("parts", [document["data"]]):
+        for key in ("anatomy", "cache", "variation", "workers", "cases", "people", "leave_out"):
             part.pop(key, None)
-        if part["kind"] == "cases":
-            del part["leave_out"]
-    if document["validation"] and any(part["kind"] == "cases" for part in parts):
+    if document["validation"]:
         del document["validation"]["people"]
     return document

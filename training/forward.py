@@ -9,13 +9,22 @@ from torch import Tensor, nn
 
 from inference.networks.windows import to_channels
 from training.data import AIR_HU
+from training.errors import ConfigurationError
 
 
 def device_for(name: str) -> torch.device:
-    """A device by PyTorch's name for it; ``auto`` is the GPU where there is one."""
+    """A device by PyTorch's name for it; ``auto`` is the GPU where there is one.
+
+    Raises:
+        ConfigurationError: there is none of this name, or it does not work.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.empty(0, device=name).device
+    except (AssertionError, RuntimeError) as error:  # the former of a PyTorch without CUDA
+        found = str(error).partition("\n")[0]
+        raise ConfigurationError(f"device: {name!r} cannot be used: {found}") from None
 
 
 @dataclass(frozen=True)

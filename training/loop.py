@@ -31,9 +31,18 @@ CHECKPOINT, LOG, CURVES, BUNDLE = "checkpoint.pt", "log.csv", "curves.png", "bun
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Of logits, (slice, class, row, column), and labels, (slice, row, column)."""
 
+MAY_CHANGE: Any = {
+    **dict.fromkeys(("length", "output", "device", "threads", "bundle"), True),
+    **dict.fromkeys(("checkpoint_every_steps", "log_every_steps"), True),
+    "validation": {"every_steps"},
+    "data": {"workers": True, "cache": True, "parts": {"__all__": {"workers", "cache"}}},
+}
+"""Settings with which a checkpoint goes on all the same."""
+
 
 def fit(
     config: TrainingConfig,
+    people: Sequence[str],
     source: Source,
     validation: Sequence[Slices],
     report: Report,
@@ -42,6 +51,7 @@ def fit(
     """Train from the checkpoint in the output folder, or from nothing, and write the bundle there.
 
     Args:
+        people: who is in the data; a checkpoint made on others is refused.
         source: of what is trained on.
         validation: chooses the weights that are written; without it the last are.
         stop: asked after each step; on True training ends with a checkpoint.
@@ -52,14 +62,19 @@ def fit(
     Raises:
         TrainingError: the checkpoint is of another training, or the loss is no number any more.
     """
-    training = _Training(config, source, validation, report)
+    training = _Training(config, people, source, validation, report)
     training.run(stop)
     return training.done >= 1
 
 
 class _Training:
     def __init__(
-        self, config: TrainingConfig, source: Source, validation: Sequence[Slices], report: Report
+        self,
+        config: TrainingConfig,
+        people: Sequence[str],
+        source: Source,
+        validation: Sequence[Slices],
+        report: Report,
     ) -> None:
         self.config, self.source, self.validation, self.report = config, source, validation, report
         config.output.mkdir(parents=True, exist_ok=True)
@@ -78,8 +93,9 @@ class _Training:
         if config.ema_decay is not None:
             self.state.averaged = _averaged(network, config.ema_decay)
         self.path = config.output / CHECKPOINT
+        self.settings = config.model_dump(mode="json", exclude=MAY_CHANGE) | {"people": list(people)}
         if self.path.exists():
-            checkpoint.load(self.state, _settings(config), self.path)
+            checkpoint.load(self.state, self.settings, self.path)
         self.log = TrainingLog(config.output / LOG, self.state.step)
         self.losses: list[float] = []
 
@@ -164,7 +180,7 @@ class _Training:
         return {MEAN_DSC: mean} | {VALIDATED[tissue]: value for tissue, value in dsc.items()}
 
     def _save(self) -> None:
-        checkpoint.save(self.state, _settings(self.config), self.path)
+        checkpoint.save(self.state, self.settings, self.path)
 
     def _export(self) -> None:
         state, folder = self.state, self.config.output / BUNDLE
@@ -172,13 +188,6 @@ class _Training:
             export(self.config, folder, state.judged().state_dict(), {})
         else:
             export(self.config, folder, state.best, {"val_mean_dice": state.best_dsc})
-
-
-def _settings(config: TrainingConfig) -> dict[str, Any]:
-    """What makes a checkpoint useless when it changes."""
-    return config.model_dump(
-        mode="json", include={"network", "windows_hu", "pixel_mm", "ema_decay", "loss", "seed"}
-    )
 
 
 def _loss(config: TrainingConfig) -> Loss:

@@ -19,6 +19,7 @@ from inference.femoral_neck import find_reference_slice
 from training.config import SyntheticData, TrainingConfig
 from training.data import seed_of
 from training.errors import ConfigurationError
+from training.sources import require_known
 from training.synthesis.generator import Generator, SyntheticSeries
 from training.synthesis.people import load_people
 from training.synthesis.variation import load_variation
@@ -60,13 +61,15 @@ def judge_reference_slices(
 
     Raises:
         ConfigurationError: the configuration is not of synthetic data.
+        TrainingError: someone named is not there.
     """
     if not isinstance(config.data, SyntheticData):
         raise ConfigurationError("data.kind must be synthetic: only there the geometry is known exactly.")
-    people = load_people(config.data.anatomy, config.data.cache)
-    chosen = [person for person in people if not config.data.people or person.name in config.data.people]
+    everyone = {person.name: person for person in load_people(config.data.anatomy, config.data.cache)}
+    known = f"{config.data.anatomy} has {', '.join(everyone)}"
+    named = require_known(config.data.people or tuple(everyone), everyone, f"data.people; {known}")
     variation = load_variation(varied or config.data.variation or "default")
-    generator = Generator(chosen, variation, seed_of(config.seed, SERIES))
+    generator = Generator([everyone[name] for name in named], variation, seed_of(config.seed, SERIES))
     series = (generator.series() for _ in range(count))
     found = [look(one) for one in track(series, "Looking for necks", total=count, console=console)]
     if out is not None:

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from inference.femoral_neck import SLICES_BESIDE
-from training.cases import read_cases
+from training.cases import case_folders, read_cases
 from training.config import CaseData, MixedData, SyntheticData, TrainingConfig
 from training.data import InTurn, Kept, Made, Slices, Source, seed_of, together
 from training.errors import TrainingError
 from training.forward import device_for
 from training.synthesis.generator import Generator
+from training.synthesis.label_maps import people_in
 from training.synthesis.people import Person, load_people
 from training.synthesis.variation import load_variation
 
@@ -46,6 +47,24 @@ def open_sources(config: TrainingConfig) -> Opened:
     return _open(config, config.data, 0)
 
 
+def people_seen(config: TrainingConfig) -> list[str]:
+    """Who is in the data to train and to validate on, and with cases in which, as the folders name them.
+
+    Raises:
+        training.synthesis.label_maps.LabelMapError: a folder holds no label maps.
+    """
+    parts = config.data.parts if isinstance(config.data, MixedData) else (config.data,)
+    validated_on = config.validation.people if config.validation is not None else ()
+    seen = []
+    for data in parts:
+        if isinstance(data, CaseData):
+            named = [(path.parent.name, f"/{path.name}") for path in case_folders(data.cases)]
+        else:
+            named = [(name, "") for name in data.people or people_in(data.anatomy)]
+        seen += [name + case for name, case in named if name not in data.leave_out or name in validated_on]
+    return seen
+
+
 def _open(config: TrainingConfig, data: SyntheticData | CaseData, part: int) -> Opened:
     return _cases(config, data) if isinstance(data, CaseData) else _synthetic(config, data, part)
 
@@ -56,20 +75,21 @@ class _Synthesis:
     seed: int
     stream: int
     batch: int
+    pixel_mm: float
 
     def make(self, number: int) -> Slices:
         """Batch ``number`` depends on nothing that was made before it."""
         self.generator.reseed(seed_of(self.seed, self.stream, number))
         made = self.generator.slices(self.batch)
-        return made.hu, made.labels
+        return resampled(made.hu, made.labels, (made.pixel_mm, made.pixel_mm), self.pixel_mm)
 
 
 def _synthetic(config: TrainingConfig, data: SyntheticData, part: int) -> Opened:
     everyone = {person.name: person for person in load_people(data.anatomy, data.cache)}
     variation = load_variation(data.variation or "default")
     known = f"{data.anatomy} has {', '.join(everyone)}"
-    _require_known(data.leave_out, everyone, f"data.leave_out; {known}")
-    named = _require_known(data.people or tuple(everyone), everyone, f"data.people; {known}")
+    require_known(data.leave_out, everyone, f"data.leave_out; {known}")
+    named = require_known(data.people or tuple(everyone), everyone, f"data.people; {known}")
     trained_on = [name for name in named if name not in data.leave_out]
     if not trained_on:
         raise TrainingError("data.leave_out leaves nobody to train on.")
@@ -79,12 +99,12 @@ def _synthetic(config: TrainingConfig, data: SyntheticData, part: int) -> Opened
     def made(names: Sequence[str], stream: int, batch: int) -> Made:
         people: list[Person] = [everyone[name] for name in names]
         generator = Generator(people, variation, config.seed, device)
-        synthesis = _Synthesis(generator, config.seed, stream, batch)
+        synthesis = _Synthesis(generator, config.seed, stream, batch, config.pixel_mm)
         return Made(synthesis, -(-(data.slices_per_epoch or batch) // batch), data.workers)
 
     validation: list[Slices] = []
     if config.validation is not None and config.validation.slices is not None:
-        names = _require_known(
+        names = require_known(
             config.validation.people or tuple(trained_on), everyone, f"validation.people; {known}"
         )
         batches = -(-config.validation.slices // config.batch)
@@ -115,7 +135,7 @@ def _cases(config: TrainingConfig, data: CaseData) -> Opened:
         )
         slices.setdefault(case.subject, []).extend(zip(hu, labels, strict=True))
     known = f"{data.cases} has {', '.join(slices)}"
-    _require_known(data.leave_out, slices, f"data.leave_out; {known}")
+    require_known(data.leave_out, slices, f"data.leave_out; {known}")
     kept = [pair for subject in slices if subject not in data.leave_out for pair in slices[subject]]
     if not kept:
         raise TrainingError("data.leave_out leaves nobody to train on.")
@@ -151,7 +171,15 @@ def resampled(
     return hu, resize(labels[:, None], (rows, columns), mode="nearest-exact")[:, 0]
 
 
-def _require_known(names: Sequence[str], known: Container[str], where: str) -> Sequence[str]:
+def require_known(names: Sequence[str], known: Container[str], where: str) -> Sequence[str]:
+    """The names, if all of them are known.
+
+    Args:
+        where: what they are named for, and whom there is instead.
+
+    Raises:
+        TrainingError: one is not.
+    """
     unknown = [name for name in names if name not in known]
     if unknown:
         raise TrainingError(f"There is no {', '.join(unknown)} to use as {where}.")

@@ -1,5 +1,6 @@
 """One training from its configuration to its bundle."""
 
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -8,17 +9,18 @@ from training.config import TrainingConfig
 from training.errors import Stopped
 from training.loop import BUNDLE, CHECKPOINT, fit
 from training.progress import shown
-from training.sources import open_sources
+from training.sources import open_sources, people_seen
 from training.stopping import stop_asked
 
 FINISHED = "finished.json"
-"""In the output folder: the configuration, once its training has come to its end."""
+"""In the output folder: the configuration and the people, once their training has come to its end."""
 
 
 def train(config: TrainingConfig, console: Console) -> Path:
     """Train to the end, from the checkpoint in the output folder where there is one.
 
-    Nothing is done where a training with the same configuration has come to its end in that folder.
+    Nothing is done where a training with the same configuration on the same people has come to its end in
+    that folder.
 
     Args:
         console: gets the progress.
@@ -32,15 +34,16 @@ def train(config: TrainingConfig, console: Console) -> Path:
         training.cases.CaseError: a case cannot be read.
     """
     finished = config.output / FINISHED
-    settings = config.model_dump_json(indent=2)
+    people = people_seen(config)
+    settings = json.dumps({"training": config.model_dump(mode="json"), "people": people}, indent=2) + "\n"
     bundle = config.output / BUNDLE
     if bundle.exists() and finished.exists() and finished.read_text(encoding="utf-8") == settings:
         return bundle
-    with stop_asked() as stop:
-        console.print("Reading what to train on.")
-        sources = open_sources(config)
-        with shown(console) as report:
-            at_its_end = fit(config, sources.training, sources.validation, report, stop)
+    console.print("Reading what to train on.")
+    sources = open_sources(config)
+    # Not before: until the first step there is nothing to keep, and nobody who asks whether to stop.
+    with stop_asked() as stop, shown(console) as report:
+        at_its_end = fit(config, people, sources.training, sources.validation, report, stop)
     if not at_its_end:
         raise Stopped(f"Stopped; {config.output / CHECKPOINT} has all. The same command goes on.")
     finished.write_text(settings, encoding="utf-8")

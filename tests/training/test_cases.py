@@ -94,6 +94,7 @@ def test_image_in_floats_is_rounded_and_air_is_bounded(tmp_path: Path) -> None:
         ("labels.nii.gz", lambda a, m: (a, m @ np.diag([1, 1, 1.1, 1])), "0.6 mm apart"),
         ("labels.nii.gz", lambda a, m: (0 * a, m), "no slice has a label"),
         ("image.nii.gz", lambda a, m: (np.stack([a, a], axis=-1), m), "4 dimensions"),
+        ("image.nii.gz", lambda a, m: (np.where(a < -98, np.nan, a), m), "no HU in 2 voxels"),
     ],
 )
 def test_faults_are_named_with_the_case(tmp_path: Path, file: str, change: object, words: str) -> None:

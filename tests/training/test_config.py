@@ -60,6 +60,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({"optimiser__momentum": 0.9}, "optimiser.momentum"),
         ({"optimiser__learning_rate": "1e-4"}, "optimiser.learning_rate is '1e-4'"),
         ({"optimiser__learning_rate": 0}, "optimiser.learning_rate is 0"),
+        ({"seed": -1}, "seed is -1"),
         ({"batch": None}, "batch"),
         ({"batch": 2.5}, "batch is 2.5"),
         ({"windows_hu": [[400, 0]]}, "must be below the upper"),

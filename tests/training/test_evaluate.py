@@ -19,6 +19,7 @@ from inference.engines import REFERENCE
 from inference.tissue_network import NetworkLabels, TissueNetwork
 from inference.tissue_protocol import Tissue
 from tests.inference.bundles import write_bundle
+from training import evaluation_files
 from training.cases import Case, write_case
 from training.cli import add_commands
 from training.evaluate import JudgedCase, judge
@@ -77,6 +78,18 @@ def test_scores_have_a_row_per_case_and_tissue_and_come_back(tmp_path: Path) -> 
     assert (missed["dsc"], missed["assd_mm"], missed["missed_slices"]) == ("0", "", "2")
     # nan is not equal to itself
     assert str(read_scores(tmp_path / "metrics.csv")) == str(judged)
+
+
+def test_scores_are_written_last_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("no space left")
+
+    for place in ("judge_gate", "_rows"):
+        with monkeypatch.context() as patched:
+            patched.setattr(evaluation_files, place, fails)
+            with pytest.raises(OSError, match="no space left"):
+                write_evaluation(tmp_path, judged_cases(), {})
+        assert not (tmp_path / "metrics.csv").exists()
 
 
 def test_the_summary_is_of_what_could_be_measured(tmp_path: Path) -> None:

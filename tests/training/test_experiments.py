@@ -2,8 +2,10 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,15 @@ from rich.console import Console
 from inference.tissue_network import NetworkLabels
 from inference.tissue_protocol import Tissue
 from tests.training.tiny import Discs, tiny_config
+from training import domains
 from training.cases import Case, write_case
-from training.config import MixedData, TrainingConfig, load_config
+from training.config import CaseData, MixedData, SyntheticData, TrainingConfig, load_config
 from training.cross_validate import cross_validate
+from training.domains import open_domain
 from training.errors import ConfigurationError, TrainingError
 from training.evaluate import LabelSlices
 from training.experiments import Laboratory, real_laboratory
-from training.robustness import RobustnessConfig, robustness
+from training.robustness import DomainSettings, RobustnessConfig, robustness
 
 QUIET = Console(file=io.StringIO())
 
@@ -116,6 +120,36 @@ def test_folds_of_other_settings_are_not_taken_for_these(config: TrainingConfig)
         cross_validate(config, 4, 2, Fake().laboratory, QUIET)
 
 
+def test_a_fold_begun_on_others_is_not_gone_on_with(tmp_path: Path) -> None:
+    write_people(tmp_path / "cases", "p1", "p2", "p3")
+    config = load_config(write_config(tmp_path, length={"steps": 1}))
+    cross_validate(config, 2, 1, real_laboratory(), QUIET)
+    for fold in ("fold-01-of-02", "fold-02-of-02"):
+        shutil.rmtree(config.output / fold / "test")
+    # Trained already, but on somebody who may now be tested.
+    write_people(tmp_path / "cases", "p1", "p2", "p3", "p4")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt is of a training with other .*people"):
+        cross_validate(config, 2, 1, real_laboratory(), QUIET)
+
+
+def test_folds_are_checked_like_files(config: TrainingConfig) -> None:
+    with pytest.raises(ConfigurationError, match="batch is 0"):
+        cross_validated(config.model_copy(update={"batch": 0}), Fake())
+
+
+def test_who_is_named_must_be_there(config: TrainingConfig) -> None:
+    data = config.data.model_copy(update={"leave_out": ("p9",)})
+    with pytest.raises(TrainingError, match=r"no p9 to use as data\.leave_out; .* has p1, p2, p3, p4"):
+        cross_validated(config.model_copy(update={"data": data}), Fake())
+
+
+def test_people_of_a_synthetic_domain_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domains, "load_people", lambda folder, cache: [SimpleNamespace(name="p1")])
+    data = SyntheticData(kind="synthetic", anatomy=tmp_path, slices_per_epoch=8, people=("p1", "p9"))
+    with pytest.raises(TrainingError, match=r"no p9 to use as data\.people; .* has p1"):
+        open_domain(data, 1, 1)
+
+
 def test_who_chooses_the_weights_is_never_tested(config: TrainingConfig, tmp_path: Path) -> None:
     changed = {
         "data": {"kind": "cases", "cases": tmp_path / "cases", "leave_out": ["p3"]},
@@ -194,9 +228,11 @@ def test_two_networks_are_tested_three_times(robust: Robust) -> None:
     assert scores_of(config, "a-and-b-tested-on-a-and-b") == held_a | held_b
 
 
-def test_table_2_has_the_papers_three_blocks(robust: Robust) -> None:
+def test_table_2_has_the_papers_three_blocks(robust: Robust, tmp_path: Path) -> None:
     config = robust(held_out=3)
-    config = config.model_copy(update={"b": config.b.model_copy(update={"data": config.a.data})})
+    write_people(tmp_path / "b", "p1", "p2", "p3")
+    for path in (tmp_path / "b").glob("q*"):
+        shutil.rmtree(path)
     robustness(config, Fake(weak_on=2).laboratory, QUIET)
     lines = (config.output / "table2.md").read_text().splitlines()
     assert [line for line in lines if line.startswith("Trained on")] == [
@@ -213,6 +249,31 @@ def test_table_2_has_the_papers_three_blocks(robust: Robust) -> None:
     ]
 
 
+def test_nobody_is_tested_who_was_trained_on_in_the_other_domain(robust: Robust, tmp_path: Path) -> None:
+    write_people(tmp_path / "a", "p1", "p2", "p3", "p4", "p5")
+    shared = {"kind": "cases", "cases": tmp_path / "a"}
+    # The same people under both scanners, and domains that share some.
+    for number, leave_out in enumerate([(), ("p1", "p2")]):
+        config = robust(held_out=3)
+        b = DomainSettings(name="B", data=CaseData(**shared, leave_out=leave_out))
+        config = config.model_copy(update={"b": b, "output": tmp_path / f"out{number}"})
+        fake = Fake()
+        robustness(config, fake.laboratory, QUIET)
+        on_a, on_both = (trained.data for trained in fake.trained)
+        everyone = {"p1", "p2", "p3", "p4", "p5"}
+        seen = set.union(*(everyone - set(part.leave_out) for part in on_both.parts))
+        assert seen
+        assert not seen & scores_of(config, "a-and-b-tested-on-a-and-b")
+        assert scores_of(config, "a-tested-on-b") == set(on_a.leave_out) - set(leave_out)
+
+
+def test_the_training_must_fit_the_domains(robust: Robust, tmp_path: Path) -> None:
+    synthetic = {"kind": "synthetic", "anatomy": tmp_path, "slices_per_epoch": 8}
+    config = robust(data=synthetic, validation={"slices": 2, "every_steps": 1})
+    with pytest.raises(ConfigurationError, match=r"validation\.people: say which subjects"):
+        robustness(config, Fake().laboratory, QUIET)
+
+
 def test_finished_tests_are_not_repeated(robust: Robust) -> None:
     config = robust()
     robustness(config, Fake().laboratory, QUIET)
@@ -224,10 +285,11 @@ def test_finished_tests_are_not_repeated(robust: Robust) -> None:
     assert [trained.output.name for trained in again.trained] == ["trained-on-a"]
 
 
-def test_tests_on_other_people_are_not_taken_for_these(robust: Robust) -> None:
+def test_tests_on_other_people_are_not_taken_for_these(robust: Robust, tmp_path: Path) -> None:
     config = robust()
+    write_people(tmp_path / "b", "q3")
     robustness(config, Fake().laboratory, QUIET)
-    changed = config.b.data.model_copy(update={"leave_out": ("q9",)})
+    changed = config.b.data.model_copy(update={"leave_out": ("q3",)})
     with pytest.raises(TrainingError, match="a-tested-on-b holds a test of other settings"):
         robustness(
             config.model_copy(update={"b": config.b.model_copy(update={"data": changed})}),

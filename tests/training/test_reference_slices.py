@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +13,9 @@ from rich.table import Table
 
 from deploy.demo.schematic_hip import make_schematic_hip
 from inference.result import Side
+from tests.training.tiny import tiny_config
 from training import reference_slices
+from training.errors import TrainingError
 from training.reference_slices import Found, look
 from training.synthesis.generator import SyntheticSeries
 from training.synthesis.patient import Patient
@@ -41,6 +44,14 @@ def test_a_known_neck_is_found(series: SyntheticSeries) -> None:
 
 def test_a_series_without_hips_is_refused(series: SyntheticSeries) -> None:
     assert look(replace(series, hu=torch.full((9, 40, 50), -1000, dtype=torch.int16))).refused
+
+
+def test_unknown_people_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_slices, "load_people", lambda folder, cache: [SimpleNamespace(name="a")])
+    data = {"kind": "synthetic", "anatomy": tmp_path, "slices_per_epoch": 8, "people": ("d",)}
+    config = tiny_config(tmp_path / "run", data=data, validation=None)
+    with pytest.raises(TrainingError, match=r"no d to use as data\.people; .* has a"):
+        reference_slices.judge_reference_slices(config, 1, None, Console(file=io.StringIO()))
 
 
 def shown(table: Table) -> str:

@@ -1,5 +1,6 @@
 """What a configuration names is what is trained and validated on."""
 
+import signal
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -14,10 +15,10 @@ from rich.console import Console
 from tests.training.tiny import tiny_config
 from training import sources
 from training.cases import Case, write_case
-from training.config import Length
+from training.config import Length, TrainingConfig
 from training.data import Kept, Made
 from training.errors import TrainingError
-from training.sources import open_sources, resampled
+from training.sources import Opened, open_sources, people_seen, resampled
 from training.train import train
 
 
@@ -82,7 +83,8 @@ class Constant:
 
     def slices(self, count: int) -> Any:
         hu = torch.full((count, 4, 4), float(self.seed % 1_000_003)) + torch.arange(count)[:, None, None]
-        return SimpleNamespace(hu=hu, labels=torch.full((count, 4, 4), len(self.people), dtype=torch.uint8))
+        labels = torch.full((count, 4, 4), len(self.people), dtype=torch.uint8)
+        return SimpleNamespace(hu=hu, labels=labels, pixel_mm=1.0)
 
     def about_neck(self, beside: int) -> Any:
         made = self.slices(2 * beside + 1)
@@ -139,6 +141,14 @@ def test_fixed_subjects_are_made_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_synthesis")
+def test_made_slices_are_brought_to_the_networks_pixels(tmp_path: Path) -> None:
+    config = synthetic(tmp_path, slices_per_epoch=7).model_copy(update={"pixel_mm": 0.5})
+    opened = open_sources(config)
+    for hu, labels in (next(opened.training.batches(0)), *opened.validation):
+        assert hu.shape == labels.shape == (2, 8, 8)
+
+
+@pytest.mark.usefixtures("_synthesis")
 def test_mixed_data_take_turns_and_go_on_where_they_were(tmp_path: Path) -> None:
     one = {"kind": "synthetic", "anatomy": "people", "slices_per_epoch": 6, "people": ("a",)}
     parts = (one, one | {"slices_per_epoch": 10, "people": ("b", "c")})
@@ -177,3 +187,33 @@ def test_a_training_from_its_file_to_its_bundle_and_not_again(tmp_path: Path, ca
     longer = config.model_copy(update={"length": Length(epochs=3)})
     train(longer, Console(file=written))
     assert "step 9" in written.getvalue()
+
+
+def test_a_training_is_not_finished_for_other_people(tmp_path: Path, cases: Path) -> None:
+    config = of_cases(tmp_path, cases, ("b",), "b").model_copy(update={"length": Length(steps=1)})
+    train(config, Console(file=StringIO()))
+    write_case(cases, case("d", 40))
+    with pytest.raises(TrainingError, match="other people"):
+        train(config, Console(file=StringIO()))
+
+
+def test_people_seen_are_those_trained_and_validated_on(tmp_path: Path, cases: Path) -> None:
+    assert people_seen(of_cases(tmp_path, cases, ("b", "c"), "b")) == ["a/one", "b/one"]
+    for name in ("p", "q"):
+        (tmp_path / f"{name}.dcm").touch()
+    anatomy = {"anatomy": tmp_path, "slices_per_epoch": 8}
+    assert people_seen(synthetic(tmp_path, **anatomy)) == ["p", "q"]
+    assert people_seen(synthetic(tmp_path, people=("q",), **anatomy)) == ["q"]
+    assert people_seen(synthetic(tmp_path, leave_out=("q",), **anatomy)) == ["p"]
+
+
+def test_a_request_to_stop_ends_the_reading_at_once(
+    tmp_path: Path, cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(config: TrainingConfig) -> Opened:
+        signal.raise_signal(signal.SIGINT)
+        return open_sources(config)
+
+    monkeypatch.setattr("training.train.open_sources", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(of_cases(tmp_path, cases, ("b",), "b"), Console(file=StringIO()))

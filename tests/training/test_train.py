@@ -2,9 +2,10 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -14,7 +15,8 @@ from inference.tissue_protocol import Tissue
 from tests.training.tiny import Discs, tiny_config
 from training.config import TrainingConfig
 from training.data import Kept, Made
-from training.errors import TrainingError
+from training.errors import ConfigurationError, TrainingError
+from training.forward import device_for
 from training.log import read_log
 from training.loop import fit
 from training.stopping import stop_asked
@@ -37,8 +39,11 @@ def after(steps: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
-def run(config: TrainingConfig, stop: Callable[[], bool] = never) -> bool:
-    return fit(config, SOURCE, VALIDATION if config.validation else [], quiet, stop)
+PEOPLE = ("a/1", "b/1")
+
+
+def run(config: TrainingConfig, stop: Callable[[], bool] = never, people: Sequence[str] = PEOPLE) -> bool:
+    return fit(config, people, SOURCE, VALIDATION if config.validation else [], quiet, stop)
 
 
 def test_learns_discs_from_their_hu(tmp_path: Path) -> None:
@@ -84,9 +89,20 @@ def test_bundle_has_the_best_weights_not_the_last(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, written[name]) for name, tensor in state["best"].items())
 
 
-def test_a_bundle_names_no_subject_and_no_folder(tmp_path: Path) -> None:
-    held_back = {"data": {"kind": "cases", "cases": "cases", "leave_out": ["Doe"]}, "length": {"steps": 2}}
-    run(tiny_config(tmp_path / "run", validation={"people": ("Doe",), "every_steps": 20}, **held_back))
+@pytest.mark.parametrize("kind", ["cases", "synthetic", "mixed"])
+def test_a_bundle_names_no_subject_and_no_folder(tmp_path: Path, kind: str) -> None:
+    held_back = {"leave_out": ["Doe"]}
+    synthetic = {"kind": "synthetic", "anatomy": str(tmp_path), "slices_per_epoch": 8, "people": ["Doe 2"]}
+    validation = {"people": ("Doe",), "every_steps": 20}
+    if kind == "cases":
+        data: dict[str, Any] = {"kind": "cases", "cases": "cases"} | held_back
+    elif kind == "synthetic":
+        data = synthetic | held_back
+        validation["slices"] = 2
+    else:
+        data = {"kind": "mixed", "parts": [synthetic | held_back, synthetic]}
+        validation = {"slices": 2, "every_steps": 20}
+    run(tiny_config(tmp_path / "run", data=data, validation=validation, length={"steps": 2}))
     for path in (tmp_path / "run" / "bundle" / "configs").iterdir():
         assert "Doe" not in path.read_text()
         assert str(tmp_path) not in path.read_text()
@@ -112,17 +128,65 @@ def test_a_signal_ends_it_after_a_step_with_a_checkpoint(tmp_path: Path, number:
 
     with stop_asked() as stop:
         finished = fit(
-            tiny_config(tmp_path / "run"), Made(Killing(), batches_per_epoch=10), VALIDATION, quiet, stop
+            tiny_config(tmp_path / "run"),
+            PEOPLE,
+            Made(Killing(), batches_per_epoch=10),
+            VALIDATION,
+            quiet,
+            stop,
         )
     assert not finished
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 5
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": {"growth": (4, 8), "layers": (2, 2)}},
+        {"data": {"kind": "cases", "cases": "cases", "leave_out": ["b", "c"]}},
+        {"data": {"kind": "cases", "cases": "others", "leave_out": ["b"]}},
+        {"validation": None},
+        {"optimiser": {"learning_rate": 0.02, "schedule": "constant"}},
+        {"batch": 3},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     run(tiny_config(tmp_path / "run"), after(2))
-    other = tiny_config(tmp_path / "run", network={"growth": (4, 8), "layers": (2, 2)})
-    with pytest.raises(TrainingError, match="other network"):
-        run(other)
+    with pytest.raises(TrainingError, match=f"other {next(iter(change))}"):
+        run(tiny_config(tmp_path / "run", **change))
+
+
+def test_a_checkpoint_of_other_people_is_refused(tmp_path: Path) -> None:
+    run(tiny_config(tmp_path / "run"), after(2))
+    with pytest.raises(TrainingError, match="other people"):
+        run(tiny_config(tmp_path / "run"), people=(*PEOPLE, "c/1"))
+
+
+def test_what_leaves_the_weights_alone_and_the_length_may_change(tmp_path: Path) -> None:
+    part = {"kind": "synthetic", "anatomy": "people", "slices_per_epoch": 8}
+    validation = {"slices": 2, "every_steps": 1}
+
+    def config(workers: int, **changes: Any) -> TrainingConfig:
+        mixed = {"kind": "mixed", "parts": (part | {"workers": workers, "cache": f"{workers}"}, part)}
+        return tiny_config(tmp_path / "run", data=mixed, **{"validation": validation} | changes)
+
+    run(config(0, length={"steps": 2}))
+    changes = {"length": {"steps": 3}, "validation": validation | {"every_steps": 9}}
+    assert run(config(1, checkpoint_every_steps=1, log_every_steps=1, threads=2, device="cpu", **changes))
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
+
+
+def test_an_older_checkpoint_is_held_to_what_it_says(tmp_path: Path) -> None:
+    run(tiny_config(tmp_path / "run"), after(2))
+    path = tmp_path / "run" / "checkpoint.pt"
+    document = torch.load(path, weights_only=True)
+    document["settings"] = {key: document["settings"][key] for key in ("network", "seed")}
+    torch.save(document, path)
+    with pytest.raises(TrainingError, match="other seed"):
+        run(tiny_config(tmp_path / "run", seed=2))
+    run(tiny_config(tmp_path / "run"), after(1))
+    assert torch.load(path, weights_only=True)["settings"]["people"] == list(PEOPLE)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -152,7 +216,7 @@ def test_stops_when_the_loss_is_no_number(tmp_path: Path) -> None:
     config = tiny_config(tmp_path / "run")
     bad = Kept([(torch.full((16, 16), float("nan")), torch.zeros((16, 16), dtype=torch.uint8))], 1, seed=0)
     with pytest.raises(TrainingError, match="loss is nan after 1 steps"):
-        fit(config, bad, [], quiet, never)
+        fit(config, PEOPLE, bad, [], quiet, never)
 
 
 def test_a_time_budget_counts_what_was_spent_and_anneals(tmp_path: Path) -> None:
@@ -188,3 +252,9 @@ def test_mean_dsc_is_of_the_seven_tissues(tmp_path: Path) -> None:
     row = read_log(tmp_path / "run" / "log.csv")[-1]
     tissues = [float(row[f"dsc_{tissue.name.lower()}"]) for tissue in Tissue]
     assert float(row["mean_dsc"]) == pytest.approx(sum(tissues) / 7, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"device: '{name}' cannot be used"):
+        device_for(name)

@@ -54,13 +54,11 @@ class Bones:
 
     Attributes:
         mm: signed distance to the nearest bone's surface.
-        femur_mm: the same of the femora alone.
         hu: of the bone substance where there is bone.
         joint: joint space and cartilage.
     """
 
     mm: Tensor
-    femur_mm: Tensor
     hu: Tensor
     joint: Tensor
 
@@ -142,7 +140,6 @@ def make_bones(
     between = (femur_mm + whole_pelvis_mm.clamp(min=0)) < 2 * drawn.joint_space_mm + 1
     return Bones(
         torch.minimum(femur_mm, trunk_mm),
-        femur_mm,
         torch.where(femur_mm < trunk_mm, femur_hu, trunk_hu),
         between & (head_mm < 8) & (femur_mm > 0) & (pelvis_mm > 0),
     )

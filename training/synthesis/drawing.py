@@ -64,7 +64,7 @@ def draw(labels: LabelMap) -> Drawn:
         LabelMapError: a femur, the hip bones or the muscles are missing.
     """
     roomy = _with_margin(labels)
-    shape = _target_shape(roomy)
+    shape = target_shape(roomy)
     pixel_mm = roomy.voxel_mm[1:]
     hip_bones = _solid(roomy.mask(HIP_BONES), pixel_mm)
     femora = _solid(roomy.mask(FEMORA), pixel_mm)
@@ -128,7 +128,8 @@ def _with_margin(labels: LabelMap) -> LabelMap:
     )
 
 
-def _target_shape(labels: LabelMap) -> tuple[int, ...]:
+def target_shape(labels: LabelMap) -> tuple[int, ...]:
+    """Of the grid of a ``Person`` with the same first voxel."""
     return tuple(
         int((count - 1) * side / SPACING_MM) + 1
         for count, side in zip(labels.labels.shape, labels.voxel_mm, strict=True)

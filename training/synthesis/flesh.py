@@ -16,7 +16,7 @@ EDGE_MM = 1.0
 SEPTUM_WIDTH = 0.07
 FASCIA_MM = 0.6
 CLEFT_ABOVE_MM, CLEFT_BEHIND_MM = 35.0, 45.0
-"""Of the femoral heads: as far up as the coccyx reaches, and behind the anus."""
+"""Of the femoral heads, in the person's mm: as far up as the coccyx reaches, and behind the anus."""
 
 MOST_FAT = 0.5
 """Of any part of a muscle: one that is all fat is no muscle any more."""
@@ -109,7 +109,7 @@ def make_flesh(
 
     Args:
         at: structures at the points.
-        from_hips_mm: (..., 3), the points, from between the femoral heads.
+        from_hips_mm: (..., 3), the points, from between the femoral heads, the person's mm.
         drawn: the patient's tissues.
         scale: the person's mm per mm of the patient.
         fine: (2, ...) random fields as coarse as ``drawn.streak_cell_mm``.
@@ -138,7 +138,7 @@ def make_flesh(
     calcification = 700.0 * drawn.calcified * (artery & (fine[1] > 1.4))
     hu = torch.where(vessel & (muscle < 0.5), drawn.vessel_hu + calcification, hu)
     skin = _edge(depth_mm - drawn.skin_mm) * body
-    skin = torch.maximum(skin, _cleft(from_hips_mm, drawn, medium[1]) * subcutaneous)
+    skin = torch.maximum(skin, _cleft(from_hips_mm, drawn, scale, medium[1]) * subcutaneous)
     hu = _mixed(hu, torch.full_like(hu, drawn.skin_hu), skin)
     hu = _mixed(torch.full_like(hu, -1000.0), hu, _edge(-depth_mm))
     nothing = (skin > 0.5) | (vessel & (muscle < 0.5))
@@ -155,11 +155,11 @@ def _muscle_hu(drawn: FleshDraw, number: Tensor, fine: Tensor, coarse: Tensor) -
     return _mixed(lean, torch.full_like(lean, 0.9 * drawn.fat_hu), fat)
 
 
-def _cleft(from_hips_mm: Tensor, drawn: FleshDraw, uneven: Tensor) -> Tensor:
+def _cleft(from_hips_mm: Tensor, drawn: FleshDraw, scale: float, uneven: Tensor) -> Tensor:
     """Where the buttocks touch: two layers of skin, which outlines of a body do not show."""
     above, behind, beside = from_hips_mm.unbind(-1)
-    where = (above < CLEFT_ABOVE_MM) & (behind > CLEFT_BEHIND_MM)
-    return _edge((beside + 2 * uneven).abs() - drawn.cleft_mm / 2) * where * (drawn.cleft_mm > EDGE_MM)
+    where = (above < CLEFT_ABOVE_MM) & (behind > CLEFT_BEHIND_MM) & (drawn.cleft_mm > EDGE_MM)
+    return _edge((beside / scale + 2 * uneven).abs() - drawn.cleft_mm / 2) * where
 
 
 def _septa(drawn: FleshDraw, medium: Tensor, fascia_mm: Tensor) -> Tensor:

@@ -25,6 +25,12 @@ OUTLINE = "_body"
 STRAIGHT = 0.9
 """Cosine between the axes of the grid and the patient's, at least."""
 
+ROUNDING_MM = 0.2
+"""Grids whose voxels lie no further apart than this are the same, written by different programs."""
+
+Affine = NDArray[np.float64]
+"""From indices towards right, front and head to mm in the same directions."""
+
 
 class LabelMapError(TrainingError):
     """A label map cannot be read; says which and why."""
@@ -60,8 +66,13 @@ def people_in(folder: Path) -> dict[str, list[Path]]:
     """Names of the people in a folder, sorted, with the files that belong to each.
 
     Raises:
-        LabelMapError: there is nobody.
+        LabelMapError: there is no such folder, or nobody in it.
     """
+    if not folder.is_dir():
+        raise LabelMapError(
+            f"There is no folder {folder}. Coxa comes without label maps; docs/training.md says what belongs "
+            "there."
+        )
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.removesuffix(NIFTI).removesuffix(".dcm")
@@ -88,13 +99,13 @@ def read_label_map(files: list[Path]) -> LabelMap:
     outlines = [file for file in files if file.name.endswith(OUTLINE + NIFTI)]
     body = None
     if path.suffix == ".dcm":
-        labels, voxel_mm, names = _read_segmentation(path)
+        labels, voxel_mm, affine, names = _read_segmentation(path)
     else:
-        labels, voxel_mm = _read_nifti(path)
+        labels, voxel_mm, affine = _read_nifti(path)
         names = _read_names(files[1])
     if outlines:
-        outline, _ = _read_nifti(outlines[0])
-        if outline.shape != labels.shape:
+        outline, _, outline_affine = _read_nifti(outlines[0])
+        if outline.shape != labels.shape or _apart_mm(outline_affine, affine, labels.shape) > ROUNDING_MM:
             raise LabelMapError(f"{outlines[0].name} has another grid than {path.name}.")
         body = outline > 0
     unnamed = set(np.flatnonzero(np.bincount(labels.ravel()))) - set(names) - {0}
@@ -124,7 +135,12 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], Voxel]:
+def _apart_mm(one: Affine, other: Affine, shape: tuple[int, ...]) -> float:
+    """How far apart the same voxel lies in two grids, along one axis, at most."""
+    return float((abs(one - other) @ (*reversed(shape), 1)).max())
+
+
+def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], Voxel, Affine]:
     image = nib.load(path)
     canonical = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
     right, front, foot = (float(side) for side in canonical.header.get_zooms()[:3])
@@ -135,10 +151,10 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], Voxel]:
         raise LabelMapError(f"{path.name} is not a map of labels from 0 to 255.")
     # Canonical is to the right, to the front, to the head.
     labels = np.ascontiguousarray(values[::-1, ::-1].transpose(2, 1, 0).astype(np.uint8))
-    return labels, (foot, front, right)
+    return labels, (foot, front, right), canonical.affine
 
 
-def _read_segmentation(path: Path) -> tuple[NDArray[np.uint8], Voxel, dict[int, str]]:
+def _read_segmentation(path: Path) -> tuple[NDArray[np.uint8], Voxel, Affine, dict[int, str]]:
     segmentation = hd.seg.segread(path)
     volume = segmentation.get_volume(combine_segments=True, skip_overlap_checks=True)
     volume = volume.to_patient_orientation("HPL")
@@ -147,4 +163,5 @@ def _read_segmentation(path: Path) -> tuple[NDArray[np.uint8], Voxel, dict[int, 
         for number in segmentation.segment_numbers
     }
     foot, front, right = (float(side) for side in volume.spacing)
-    return volume.array.astype(np.uint8), (foot, front, right), names
+    affine = volume.to_patient_orientation("RAH").get_affine("RAH")
+    return volume.array.astype(np.uint8), (foot, front, right), affine, names

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.synthesis.drawing import target_shape
 from training.synthesis.fitting import centroid, fit_affine, moved_by
 from training.synthesis.label_maps import LabelMap
 from training.synthesis.label_roles import HIP_BONES, organ_of
@@ -29,10 +30,7 @@ class Donor:
 
 def draw_donor(labels: LabelMap) -> Donor | None:
     """None for somebody whose pelvis or whose organs nobody has labelled."""
-    shape = tuple(
-        int((count - 1) * side / SPACING_MM) + 1
-        for count, side in zip(labels.labels.shape, labels.voxel_mm, strict=True)
-    )
+    shape = target_shape(labels)
     members: dict[Organ, set[str]] = {}
     for name in labels.names.values():
         organ = organ_of(name)

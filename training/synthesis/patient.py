@@ -34,14 +34,12 @@ class Rendered:
         region: values of ``Region``.
         bone: share of bone substance.
         metal: share of metal.
-        femur_mm: signed distance to the nearest femur's surface.
     """
 
     hu: Tensor
     region: Tensor
     bone: Tensor
     metal: Tensor
-    femur_mm: Tensor
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Patient:
         rows, columns = torch.meshgrid(rows_mm, columns_mm, indexing="ij")
         hu = add_things(hu, flesh.depth_mm, rows, columns, self.things, coarse[3])
         region = _regions(flesh, bones.mm < 0, nothing, metal < 0)
-        return Rendered(hu, region, bone, (0.5 - metal).clamp(0, 1), bones.femur_mm)
+        return Rendered(hu, region, bone, (0.5 - metal).clamp(0, 1))
 
     def _operated(self, points: Tensor, at: Structures) -> tuple[Tensor, Tensor, Structures]:
         """Distance to metal and to bone that was taken away, in the patient's mm, and what is left."""

@@ -8,10 +8,10 @@ from training.synthesis.drawing import draw, shows_hips
 from training.synthesis.label_maps import LabelMapError, people_in, read_label_map
 from training.synthesis.organs import draw_donor
 from training.synthesis.people_cache import PeopleCache
-from training.synthesis.person import Hip, Organ, Person
+from training.synthesis.person import Person
 from training.synthesis.person_building import assemble
 
-__all__ = ["Hip", "Organ", "Person", "load_people"]
+__all__ = ["Person", "load_people"]
 
 
 def load_people(folder: Path, cache: Path | None) -> list[Person]:
@@ -34,11 +34,13 @@ def load_people(folder: Path, cache: Path | None) -> list[Person]:
 
     def made(name: str, make: Callable[[], Person]) -> Person:
         person = None if kept is None else kept.read(name)
-        if person is None:
+        if person is not None:
+            return person
+        try:
             person = make()
-            if kept is not None:
-                kept.write(person)
-        return person
+        except ValueError as error:
+            raise LabelMapError(f"{name}: {error}") from error
+        return person if kept is None else kept.write(person)
 
     maps = {name: read_label_map(files) for name, files in found.items()}
     donors = [donor for labels in maps.values() if (donor := draw_donor(labels)) is not None]

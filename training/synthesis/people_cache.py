@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,16 @@ class PeopleCache:
     def complete(self, people: list[Person]) -> None:
         """Everybody has been written."""
         content = {"key": self._key, "people": [person.name for person in people]}
-        (self._folder / "people.json").write_text(json.dumps(content))
+        part = self._folder / "people.json.part"
+        part.write_text(json.dumps(content))
+        part.replace(self._folder / "people.json")
 
-    def write(self, person: Person) -> None:
-        """Keep one person."""
+    def write(self, person: Person) -> Person:
+        """Keep one person.
+
+        Returns:
+            The person as read from now on: keeping rounds distances.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         part = self._folder / f"{person.name}.part.npz"
         numbers = sorted(person.muscle_names)
@@ -62,7 +69,10 @@ class PeopleCache:
         # Half precision: 0.03 mm at the far end, and much finer near surfaces.
         arrays |= {name: distance.half().numpy() for name, distance in distances.items()}
         np.savez_compressed(part, allow_pickle=False, **arrays)
-        part.replace(self._folder / f"{person.name}.npz")
+        path = self._folder / f"{person.name}.npz"
+        part.replace(path)
+        with np.load(path) as kept:
+            return _person(kept)
 
     def read(self, name: str) -> Person | None:
         """One person, or None where nobody of this name is kept."""
@@ -70,20 +80,22 @@ class PeopleCache:
         if not path.exists():
             return None
         with np.load(path) as kept:
-            if str(kept["key"]) != self._key:
-                return None
-            names = zip(kept["muscle_numbers"], kept["muscle_names"], strict=True)
-            return Person(
-                name=str(kept["name"]),
-                spacing_mm=float(kept["spacing_mm"]),
-                femur_mm={side: torch.from_numpy(kept[f"femur_{side}_mm"]).float() for side in Side},
-                muscle_id=torch.from_numpy(kept["muscle_id"]),
-                muscle_names={int(number): str(muscle) for number, muscle in names},
-                organs=tuple(torch.from_numpy(organs) for organs in kept["organs"]),
-                trusted=slice(*(int(end) for end in kept["trusted"])),
-                landmarks={side: _hip(kept[f"hip_{side}"]) for side in Side},
-                **{field: torch.from_numpy(kept[field]).float() for field in DISTANCES},
-            )
+            return _person(kept) if str(kept["key"]) == self._key else None
+
+
+def _person(kept: Mapping[str, np.ndarray]) -> Person:
+    names = zip(kept["muscle_numbers"], kept["muscle_names"], strict=True)
+    return Person(
+        name=str(kept["name"]),
+        spacing_mm=float(kept["spacing_mm"]),
+        femur_mm={side: torch.from_numpy(kept[f"femur_{side}_mm"]).float() for side in Side},
+        muscle_id=torch.from_numpy(kept["muscle_id"]),
+        muscle_names={int(number): str(muscle) for number, muscle in names},
+        organs=tuple(torch.from_numpy(organs) for organs in kept["organs"]),
+        trusted=slice(*(int(end) for end in kept["trusted"])),
+        landmarks={side: _hip(kept[f"hip_{side}"]) for side in Side},
+        **{field: torch.from_numpy(kept[field]).float() for field in DISTANCES},
+    )
 
 
 def _numbers(hip: Hip) -> np.ndarray:

@@ -1,11 +1,14 @@
 """How scanners differ: the ranges of ``variation.yaml`` and one draw of them."""
 
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field
 from torch import Tensor
+
+from training.config import Section
+from training.synthesis.attenuation import KVP
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -14,40 +17,43 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _above_zero(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] <= 0:
+        raise ValueError("must be above 0")
+    return limits
+
+
+def _offered(kvp: tuple[float, float]) -> tuple[float, float]:
+    if kvp[0] < KVP[0] or kvp[1] > KVP[-1]:
+        raise ValueError(f"CT scanners work at {KVP[0]:g} to {KVP[-1]:g} kV")
+    return kvp
+
+
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """Lower and upper limit of a value drawn evenly between them."""
+
+PositiveRange = Annotated[Range, AfterValidator(_above_zero)]
+"""Of a value that others are divided by."""
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 """Share of the scans in which something occurs."""
 
 
-class ScannerVariation(BaseModel):
+class ScannerVariation(Section):
     """Ranges of a scan's settings; what each means is said at ``ScannerSettings``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kvp: Range
-    thickness_mm: Range
-    noise_hu: Range
-    kernel_fwhm_mm: Range
+    kvp: Annotated[Range, AfterValidator(_offered)]
+    thickness_mm: PositiveRange
+    noise_hu: PositiveRange
+    kernel_fwhm_mm: PositiveRange
     sharp_kernel: Chance
     edge_enhancement: Range
     beam_hardening: Range
     starvation: Range
     metal_hu: Range
     truncated: Chance
-    fov_radius_mm: Range
+    fov_radius_mm: PositiveRange
     fov_rim_hu: Range
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        low, high = self.kvp
-        if low < 70 or high > 150:
-            raise ValueError(f"kvp is {low} to {high}; CT scanners work at 70 to 150 kV")
-        for name in ("thickness_mm", "noise_hu", "kernel_fwhm_mm", "fov_radius_mm"):
-            if getattr(self, name)[0] <= 0:
-                raise ValueError(f"{name} must be above 0")
-        return self
 
 
 @dataclass(frozen=True)

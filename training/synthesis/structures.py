@@ -1,6 +1,6 @@
 """A person's structures at any point, interpolated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -37,11 +37,11 @@ class Structures:
 
 
 class Anatomy:
-    """A person's arrays on a device, ready for interpolation."""
+    """A person's arrays on a device, ready for interpolation; each is there once."""
 
     def __init__(self, person: Person, device: torch.device) -> None:
-        self.person = person
         distances = (
+            torch.minimum(person.pelvis_mm, person.axial_mm),
             person.femur_mm[Side.LEFT],
             person.femur_mm[Side.RIGHT],
             person.pelvis_mm,
@@ -51,10 +51,24 @@ class Anatomy:
             person.fascia_mm,
             person.cavity_mm,
         )
-        self._distances = torch.stack(distances)[None].to(device)
-        trunk = torch.minimum(person.pelvis_mm, person.axial_mm)
-        self._near = {side: torch.stack((trunk, person.femur_mm[side]))[None].to(device) for side in Side}
+        stacked = torch.stack(distances)[None].to(device)
+        self._distances = stacked[:, 1:]
+        # The trunk and one femur each.
+        self._near = {Side.LEFT: stacked[:, 0:2], Side.RIGHT: stacked[:, 0:3:2]}
         self._numbers = torch.stack((person.muscle_id, *person.organs)).to(device)
+        left, right, pelvis, axial, muscle, body, fascia, cavity = self._distances[0]
+        self.person = replace(
+            person,
+            femur_mm={Side.LEFT: left, Side.RIGHT: right},
+            pelvis_mm=pelvis,
+            axial_mm=axial,
+            muscle_mm=muscle,
+            muscle_id=self._numbers[0],
+            body_mm=body,
+            fascia_mm=fascia,
+            cavity_mm=cavity,
+            organs=tuple(self._numbers[1:]),
+        )
         shape = torch.tensor(person.body_mm.shape, device=device)
         self._last_mm = (shape - 1) * person.spacing_mm
 

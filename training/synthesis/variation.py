@@ -4,30 +4,25 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
-from training.config import read_settings
-from training.synthesis.scanner_settings import Chance, Range, ScannerVariation
+from training.config import Section, read_settings
+from training.synthesis.scanner_settings import Chance, PositiveRange, Range, ScannerVariation
 
 DEFAULT = Path(__file__).with_name("variation.yaml")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Shape(_Section):
+class Shape(Section):
     """Size, proportions and smooth deformation of the whole body."""
 
-    size: Range
-    depth_to_width: Range
-    stretch_along_body: Range
+    size: PositiveRange
+    depth_to_width: PositiveRange
+    stretch_along_body: PositiveRange
     deformation_mm: Range
-    deformation_cell_mm: Range
+    deformation_cell_mm: PositiveRange
     mirrored: Chance
 
 
-class Posture(_Section):
+class Posture(Section):
     """How the patient lies; each leg is drawn on its own."""
 
     tilt_deg: Range
@@ -36,7 +31,7 @@ class Posture(_Section):
     abduction_deg: Range
 
 
-class Muscle(_Section):
+class Muscle(Section):
     """Size and composition of muscles; ``one_`` is the further difference of a single muscle."""
 
     growth_mm: Range
@@ -45,11 +40,11 @@ class Muscle(_Section):
     one_hu: Range
     infiltration: Range
     one_infiltration: Range
-    streak_cell_mm: Range
+    streak_cell_mm: PositiveRange
     blurred_fat: Range
 
 
-class Fat(_Section):
+class Fat(Section):
     """Adipose tissue and skin."""
 
     hu: Range
@@ -62,7 +57,7 @@ class Fat(_Section):
     cleft_mm: Range
 
 
-class Bone(_Section):
+class Bone(Section):
     """Femora, hip bones, sacrum and spine; ``strength`` 0 is osteoporotic, 1 young."""
 
     strength: Range
@@ -80,7 +75,7 @@ class Bone(_Section):
     fracture: Chance
 
 
-class Viscera(_Section):
+class Viscera(Section):
     """What the pelvis, the abdomen and the groin hold besides muscles and bones."""
 
     soft_share: Range
@@ -91,7 +86,7 @@ class Viscera(_Section):
     calcification: Chance
 
 
-class Surroundings(_Section):
+class Surroundings(Section):
     """What lies in the field of view beside the patient."""
 
     table: Chance
@@ -100,7 +95,7 @@ class Surroundings(_Section):
     implant: Chance
 
 
-class Levels(_Section):
+class Levels(Section):
     """Where slices are taken.
 
     Single slices for training lie ``neck_mm`` or ``any_mm`` above the femoral heads; a series ends
@@ -112,10 +107,10 @@ class Levels(_Section):
     any_mm: Range
     above_neck_mm: Range
     below_neck_mm: Range
-    field_mm: Range
+    field_mm: PositiveRange
 
 
-class Variation(_Section):
+class Variation(Section):
     """Everything that varies."""
 
     levels: Levels

@@ -67,7 +67,7 @@ def test_walls_are_as_thick_in_a_larger_patient() -> None:
     draw, scale = drawn(), 0.5
     bones = bones_at(across_shaft(0.5), draw, scale)
     assert wall_mm(bones, draw, 0.5 / scale) == pytest.approx(2 * 5.0, rel=0.05)
-    assert float((bones.femur_mm < 0).sum()) * 0.5 / scale == pytest.approx(4 * SHAFT_RADIUS_MM, abs=2)
+    assert float((bones.mm < 0).sum()) * 0.5 / scale == pytest.approx(4 * SHAFT_RADIUS_MM, abs=2)
 
 
 def test_density_follows_the_trabeculae() -> None:

@@ -207,3 +207,19 @@ def test_buttocks_touch_in_a_cleft_of_skin() -> None:
     lost = sat & (with_cleft == Region.NONE)
     assert int(lost.sum()) > 0.8 * 6 * int(sat[:, 20].sum())
     assert not lost[:, :10].any(), "beside the midline"
+
+
+def test_the_cleft_is_as_wide_in_a_larger_patient() -> None:
+    def width_mm(size: float) -> float:
+        rows, columns = torch.arange(50 * size, 110 * size, 1.0), torch.arange(-20, 20, 0.5)
+        without, with_cleft = (
+            patient(fat={"cleft_mm": (mm, mm)}, shape={"size": (size, size)})
+            .render(-30.0 * size, rows, columns)
+            .region
+            for mm in (0.0, 6.0)
+        )
+        sat = without == Region.SUBCUTANEOUS
+        lost = sat & (with_cleft == Region.NONE)
+        return 0.5 * float(lost[sat.all(1)].sum(1).float().mean())
+
+    assert width_mm(1.5) == pytest.approx(width_mm(1.0), rel=0.15)

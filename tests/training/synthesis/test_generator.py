@@ -1,5 +1,6 @@
 """Small pictures of the phantom person, coarse where that does not matter."""
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -13,11 +14,14 @@ from training.synthesis import generator
 from training.synthesis.exposure import Slab
 from training.synthesis.generator import EDGE_MM, Generator
 from training.synthesis.neck import thickest_neck_level_mm
+from training.synthesis.variation import load_variation
 
 NARROW = {"field_mm": (240, 240)}
 THICK_MM = 4.0
 COVERED_MM = tuple(end * SPACING_MM - HEAD_LEVEL_MM for end in (2, SHAPE[0] - 3))
 """The phantom's trusted slices, from its femoral heads."""
+
+HALF_BODY_MM = 180
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +105,12 @@ def test_single_slices_do_not_leave_what_is_known_of_the_person(levels_mm: list[
     varied(levels={"at_neck": 0, "any_mm": (500, 500)}).slices(1)
     varied(levels={"at_neck": 0, "any_mm": (-500, -500)}, shape={"size": (1.1, 1.1)}).slices(1)
     assert levels_mm == pytest.approx([highest - EDGE_MM, 1.1 * lowest + EDGE_MM])
+
+
+def test_a_tilted_slice_does_not_leave_what_is_known_of_the_person() -> None:
+    variation = load_variation()
+    steepest = math.radians(variation.posture.tilt_deg[1])
+    assert HALF_BODY_MM * math.sin(steepest) <= EDGE_MM
 
 
 def test_about_the_neck_the_reference_is_in_the_middle(levels_mm: list[float]) -> None:

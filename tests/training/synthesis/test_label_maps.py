@@ -53,9 +53,13 @@ def test_several_people_may_share_their_names(tmp_path: Path) -> None:
     assert read_label_map(found["group_2"]).names == {1: "femur"}
 
 
-def test_an_outline_of_the_body_comes_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flip", [1, -1])
+def test_an_outline_of_the_body_comes_along(tmp_path: Path, flip: int) -> None:
+    """It may be stored another way round, and its place be rounded."""
     save(tmp_path / "a.nii.gz", CORNER, np.eye(4))
-    save(tmp_path / "a_body.nii.gz", np.ones_like(CORNER), np.eye(4))
+    affine = np.diag([float(flip), 1.0, 1.0, 1.0])
+    affine[0, 3] = (0.0 if flip > 0 else len(CORNER) - 1) + 0.001
+    save(tmp_path / "a_body.nii.gz", np.ones_like(CORNER), affine)
     names(tmp_path, "a", {"1": "femur"})
 
     body = read_label_map(people_in(tmp_path)["a"]).body
@@ -64,9 +68,20 @@ def test_an_outline_of_the_body_comes_along(tmp_path: Path) -> None:
     assert body.all()
 
 
-def test_an_outline_on_another_grid_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shape", "affine"),
+    [
+        ((4, 5, 7), np.eye(4)),
+        ((4, 5, 6), np.diag([1.0, 1.0, 1.2, 1.0])),
+        ((4, 5, 6), np.eye(4) + np.eye(4, k=3)),
+    ],
+    ids=["size", "spacing", "place"],
+)
+def test_an_outline_on_another_grid_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], affine: np.ndarray
+) -> None:
     save(tmp_path / "a.nii.gz", CORNER, np.eye(4))
-    save(tmp_path / "a_body.nii.gz", np.ones((4, 5, 7), np.uint8), np.eye(4))
+    save(tmp_path / "a_body.nii.gz", np.ones(shape, np.uint8), affine)
     names(tmp_path, "a", {"1": "femur"})
 
     with pytest.raises(LabelMapError, match=r"a_body\.nii\.gz has another grid"):
@@ -91,6 +106,11 @@ def test_a_map_without_names_is_refused(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabelMapError, match="holds no label map"):
         people_in(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LabelMapError, match=r"no folder .*maps\. Coxa comes without label maps"):
+        people_in(tmp_path / "maps")
 
 
 def test_slanted_slices_are_refused(tmp_path: Path) -> None:
@@ -134,9 +154,16 @@ def test_a_segmentation_object_is_a_label_map(tmp_path: Path) -> None:
         "1",
     ).save_as(folder / "a.dcm")
 
+    outline = np.ones((6, 5, 1), np.uint8)
+    first_mm = np.array(images[-1].ImagePositionPatient, float) * (-1, -1, 1)
+    affine = np.diag([-1.0, -2.0, 3.0, 1.0])
+    affine[:3, 3] = first_mm
+    save(folder / "a_body.nii.gz", outline, affine)
+
     found = read_label_map(people_in(folder)["a"])
 
     # A Segmentation holds no slices without labels.
     assert np.argwhere(found.labels).tolist()[0][1:] == [0, 5]
     assert found.voxel_mm == pytest.approx((3.0, 2.0, 1.0))
+    assert found.body is not None
     assert found.names == {1: "femur_left"}

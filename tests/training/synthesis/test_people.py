@@ -8,7 +8,7 @@ from inference.result import Side
 from tests.training.synthesis.phantom import HEAD_MM, make_phantom, write_phantom
 from training.synthesis.label_maps import LabelMapError
 from training.synthesis.people import Person, load_people
-from training.synthesis.people_cache import PeopleCache
+from training.synthesis.people_cache import DISTANCES, PeopleCache
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def people(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Person]:
-    return {person.name: person for person in load_people(folder, tmp_path_factory.mktemp("kept"))}
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="module")
+def people(folder: Path, cache: Path) -> dict[str, Person]:
+    return {person.name: person for person in load_people(folder, cache)}
 
 
 @pytest.fixture(scope="module", params=["whole", "without_skin"])
@@ -131,6 +136,25 @@ def test_nobody_without_an_outline_stands_alone(tmp_path: Path) -> None:
 
     with pytest.raises(LabelMapError, match="outline of the body"):
         load_people(tmp_path, None)
+
+
+def test_a_femur_that_is_too_short_is_said_to_be_whose(tmp_path: Path) -> None:
+    phantom = make_phantom((8.0, 6.0, 6.0))
+    thigh = phantom.labels[: int((HEAD_MM[HEAD] - 40) / 8)]
+    thigh[thigh == 2] = 0
+    write_phantom(phantom, tmp_path, "short")
+
+    with pytest.raises(LabelMapError, match=r"^short: The femur ends"):
+        load_people(tmp_path, None)
+
+
+def test_people_are_the_same_when_they_are_made_and_ever_after(
+    people: dict[str, Person], folder: Path, cache: Path
+) -> None:
+    for again in load_people(folder, cache):
+        first = people[again.name]
+        assert all(getattr(first, field).equal(getattr(again, field)) for field in DISTANCES)
+        assert all(first.femur_mm[side].equal(again.femur_mm[side]) for side in Side)
 
 
 def test_people_are_kept_until_their_maps_change(people: dict[str, Person], tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def test_near_gives_the_bones_of_the_trunk_and_the_femur_of_that_side(side: Side
     torch.testing.assert_close(femur, at.femur_mm[number])
 
 
+def test_every_distance_is_kept_once_and_the_trunk_besides() -> None:
+    person = phantom_anatomy().person
+    fields = [*person.femur_mm.values(), person.pelvis_mm, person.axial_mm]
+    fields += [person.muscle_mm, person.body_mm, person.fascia_mm, person.cavity_mm]
+    assert len({field.untyped_storage().data_ptr() for field in fields}) == 1
+    assert fields[0].untyped_storage().nbytes() == (len(fields) + 1) * fields[0].nbytes
+    assert person.fascia_mm.equal(phantom_person().fascia_mm)
+    assert person.femur_mm[Side.RIGHT].equal(phantom_person().femur_mm[Side.RIGHT])
+
+
 def test_organs_come_from_the_chosen_map() -> None:
     person = phantom_person()
     maps = tuple(torch.full(SHAPE, organ, dtype=torch.uint8) for organ in (Organ.BLADDER, Organ.BOWEL))

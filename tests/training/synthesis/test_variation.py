@@ -54,7 +54,15 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ("fat", "skin_mm", [4.0, 1.0], "above the upper"),
         ("fat", "colour", [0.0, 1.0], "Extra inputs"),
         ("shape", "mirrored", 1.5, "less than or equal to 1"),
-        ("scanner", "kvp", [20, 120], "scanners work at"),
+        ("scanner", "kvp", [75, 120], "scanners work at 80 to 140"),
+        ("scanner", "kvp", [120, 150], "scanners work at 80 to 140"),
+        ("muscle", "hu", ["35", 68], "valid number"),
+        ("muscle", "streak_cell_mm", [0.0, 6.0], "above 0"),
+        ("shape", "deformation_cell_mm", [0.0, 120.0], "above 0"),
+        ("shape", "size", [0.0, 1.1], "above 0"),
+        ("shape", "depth_to_width", [0.0, 1.1], "above 0"),
+        ("shape", "stretch_along_body", [-1.0, 1.1], "above 0"),
+        ("levels", "field_mm", [0.0, 500.0], "above 0"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, section: str, key: str, value: Any, message: str) -> None:
