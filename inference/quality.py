@@ -89,14 +89,13 @@ def network_flags(expected_dsc: float) -> list[QualityFlag]:
     """A flag where the network's own probabilities say that its labels are poor.
 
     Args:
-        expected_dsc: mean over the tissues that were found.
+        expected_dsc: mean over the regions that were found.
     """
     if expected_dsc >= LEAST_EXPECTED_DSC:
         return []
     words = (
-        f"The network is not sure of its labels: by its own probabilities a DSC of "
-        f"{expected_dsc:.2f} is to be "
-        f"expected; {LEAST_EXPECTED_DSC:.2f} is the least that is of use."
+        f"The network is not sure of its labels: by its own probabilities its outlines have a DSC of "
+        f"{expected_dsc:.2f}; {LEAST_EXPECTED_DSC:.2f} is the least that is of use."
     )
     return [QualityFlag("network_unsure", Severity.WARNING, words)]
 

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate, pad
 
 from inference.body import around_body
 from inference.bundle import Bundle
-from inference.denoise import for_thresholds
+from inference.denoise import CalmHU, calmed
 from inference.engines import Engine
 from inference.morphology import Pixel
 from inference.networks.windows import to_channels
@@ -24,11 +24,11 @@ from inference.result import ModelIdentity
 from inference.tissue_protocol import BONE, FAT_HU, MUSCLE_END_HU, MUSCLE_HU, Tissue, label_bone
 
 AIR_HU = -1000.0
-REGIONS = (
-    BONE,
-    (Tissue.MUSCLE, Tissue.INTERMUSCULAR_ADIPOSE_TISSUE),
-    (Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE,),
-)
+REGIONS = {
+    "bone": BONE,
+    "fascia": (Tissue.MUSCLE, Tissue.INTERMUSCULAR_ADIPOSE_TISSUE),
+    "subcutaneous fat": (Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE,),
+}
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class NetworkLabels:
 
     Attributes:
         labels: uint8, values of ``Tissue``, 0 elsewhere; (slice, row, column).
-        expected_dsc: of each tissue that the network itself finds most likely anywhere, over all slices, by
-            its probabilities: the soft Dice confidence (Borges 2024, arXiv 2402.10665).
+        expected_dsc: of each of ``REGIONS`` that was found, over all slices, by the network's own
+            probabilities: the soft Dice confidence (Borges 2024, arXiv 2402.10665).
     """
 
     labels: NDArray[np.uint8]
-    expected_dsc: Mapping[Tissue, float]
+    expected_dsc: Mapping[str, float]
 
     @property
     def mean_expected_dsc(self) -> float:
-        """Over the tissues that were found; 0 where none was."""
+        """Over the regions that were found; 0 where none was."""
         return sum(self.expected_dsc.values()) / max(1, len(self.expected_dsc))
 
 
@@ -77,15 +77,17 @@ class TissueNetwork:
             hu: axes foot to head, front to back, right to left.
             pixel_mm: (row, column).
         """
-        window = around_body(hu, pixel_mm)
-        calm_hu = for_thresholds(hu)
-        labels = np.zeros(hu.shape, np.uint8)
-        sure = _Sureness(len(Tissue) + 1)
-        for index, plane in enumerate(hu):
-            probabilities = self._probabilities(plane[window], pixel_mm)
+        window = (slice(None), *around_body(hu, pixel_mm))
+        shown = hu[window]
+        regions = np.empty(shown.shape, np.uint8)
+        sure = _Sureness()
+        for index, plane in enumerate(shown):
+            probabilities = _of_regions(self._probabilities(plane, pixel_mm))
             best, found = probabilities.max(dim=0)
             sure.add(probabilities, best, found)
-            labels[index][window] = _tissues(_regions(probabilities), calm_hu[index][window])
+            regions[index] = found.to("cpu", torch.uint8).numpy()
+        labels = np.zeros(hu.shape, np.uint8)
+        labels[window] = _tissues(regions, calmed(shown))
         return NetworkLabels(labels, sure.expected_dsc())
 
     def _probabilities(self, plane: NDArray[np.int16], pixel_mm: Pixel) -> Tensor:
@@ -105,41 +107,41 @@ class TissueNetwork:
         return _resized(logits, (plane.shape[0], plane.shape[1])).softmax(dim=1)[0]
 
 
-def _regions(probabilities: Tensor) -> NDArray[np.uint8]:
-    """The likeliest region of each pixel, (row, column): index into ``REGIONS``; their number is for none."""
-    regions = [probabilities[list(members)].sum(dim=0) for members in REGIONS]
-    found: Tensor = torch.stack((*regions, probabilities[0])).argmax(dim=0)
-    return found.to("cpu", torch.uint8).numpy()
+def _of_regions(probabilities: Tensor) -> Tensor:
+    """Of each of ``REGIONS``, and of none of them: (region, row, column)."""
+    regions = [probabilities[list(members)].sum(dim=0) for members in REGIONS.values()]
+    return torch.stack((*regions, probabilities[0]))
 
 
-def _tissues(regions: NDArray[np.uint8], hu: NDArray[np.int16]) -> NDArray[np.uint8]:
+def _tissues(regions: NDArray[np.uint8], calm: CalmHU) -> NDArray[np.uint8]:
     bone, fascia, subcutaneous = (regions == number for number in range(len(REGIONS)))
+    hu = calm.edges
     labels = np.zeros(regions.shape, np.uint8)
     labels[subcutaneous] = Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE
     labels[fascia & (hu > FAT_HU)] = Tissue.INTERMUSCULAR_ADIPOSE_TISSUE
     labels[fascia & (hu > MUSCLE_HU)] = Tissue.MUSCLE
     labels[fascia & (hu > MUSCLE_END_HU)] = 0
-    label_bone(labels, bone, hu)
+    label_bone(labels, bone, calm)
     return labels
 
 
 class _Sureness:
     """Sums over slices."""
 
-    def __init__(self, classes: int) -> None:
-        self._all, self._own, self._pixels = torch.zeros(3, classes, dtype=torch.float64)
+    def __init__(self) -> None:
+        self._all, self._own, self._pixels = torch.zeros(3, len(REGIONS) + 1, dtype=torch.float64)
 
     def add(self, probabilities: Tensor, best: Tensor, found: Tensor) -> None:
-        """Adds a slice: probabilities of all classes, the greatest of them, and whose it is."""
-        classes = len(probabilities)
+        """Adds a slice: probabilities of all regions, the greatest of them, and whose it is."""
+        regions = len(probabilities)
         found, best = found.flatten(), best.flatten()
         self._all += probabilities.sum(dim=(1, 2)).cpu()
-        self._own += torch.bincount(found, best, minlength=classes).cpu()
-        self._pixels += torch.bincount(found, minlength=classes).cpu()
+        self._own += torch.bincount(found, best, minlength=regions).cpu()
+        self._pixels += torch.bincount(found, minlength=regions).cpu()
 
-    def expected_dsc(self) -> dict[Tissue, float]:
+    def expected_dsc(self) -> dict[str, float]:
         expected = 2 * self._own / (self._pixels + self._all)
-        return {tissue: float(expected[tissue]) for tissue in Tissue if self._pixels[tissue]}
+        return {name: float(expected[n]) for n, name in enumerate(REGIONS) if self._pixels[n]}
 
 
 def _resized(image: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -10,7 +10,7 @@ muscle and fat. What the paper leaves to the person who draws is decided here by
   bridges gaps of up to ``muscle.GAP_MM`` between muscles of one side. Pelvic and perineal fat has no label.
 - Skin has no class in the paper. It is soft tissue in HU, hence no fat, and lies outside all muscle.
 
-Where a structure ends is decided on smoothed HU; the thresholds are applied as ``denoise`` says.
+Where a structure ends is decided on smoothed HU; thresholds are applied to HU that ``denoise`` has calmed.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from inference.body import around_body, find_body
 from inference.bone import BONE_HU, CORTICAL_HU, bone_parts, hip_skeleton, joint_spaces
-from inference.denoise import for_thresholds
+from inference.denoise import CalmHU, calmed
 from inference.morphology import Mask, Pixel, dilated, distance_mm
 from inference.muscle import find_compartments
 from inference.pelvic_frame import Head, PelvicFrame, Point
@@ -108,7 +108,7 @@ def label_tissues(
     skeleton = hip_skeleton(smooth, frame)[wanted]
     smooth, frame = smooth[wanted], frame.of_slices(wanted)
     body = find_body(smooth, skeleton, pixel_mm, frame)
-    labelled = _labels(for_thresholds(hu[wanted]), smooth, skeleton, body, pixel_mm, frame)
+    labelled = _labels(calmed(hu[wanted]), smooth, skeleton, body, pixel_mm, frame)
 
     labels, whole_body = np.zeros(shape, np.uint8), np.zeros(shape, bool)
     labels[:, *window[1:]], whole_body[:, *window[1:]] = labelled, body
@@ -116,13 +116,14 @@ def label_tissues(
 
 
 def _labels(
-    hu: NDArray[np.int16],
+    calm: CalmHU,
     smooth: NDArray[np.float32],
     skeleton: Mask,
     body: Mask,
     pixel_mm: Pixel,
     frame: PelvicFrame,
 ) -> NDArray[np.uint8]:
+    hu = calm.edges
     depth_mm = distance_mm(~body, pixel_mm)
     bones = bone_parts(smooth, skeleton & body, depth_mm > 2 * SKIN_MM, pixel_mm, frame)
     bone = bones > 0
@@ -139,16 +140,16 @@ def _labels(
     labels[fat & ~inside.deep & ~canal.inside] = Tissue.SUBCUTANEOUS_ADIPOSE_TISSUE
     labels[fat & inside.limbs] = Tissue.INTERMUSCULAR_ADIPOSE_TISSUE
     labels[inside.muscle] = Tissue.MUSCLE
-    label_bone(labels, bone, hu)
+    label_bone(labels, bone, calm)
     return labels
 
 
-def label_bone(labels: NDArray[np.uint8], bone: Mask, hu: NDArray[np.int16]) -> None:
+def label_bone(labels: NDArray[np.uint8], bone: Mask, calm: CalmHU) -> None:
     """Write into ``labels`` what HU say of the pixels inside bones; all of one shape."""
     labels[bone] = Tissue.MARROW_ADIPOSE_TISSUE
-    labels[bone & (hu >= MARROW_HU)] = Tissue.HAEMATOPOIETIC_BONE_MARROW
-    labels[bone & (hu >= BONE_HU)] = Tissue.TRABECULAR_BONE
-    labels[bone & (hu > CORTICAL_HU)] = Tissue.CORTICAL_BONE
+    labels[bone & (calm.marrow >= MARROW_HU)] = Tissue.HAEMATOPOIETIC_BONE_MARROW
+    labels[bone & (calm.marrow >= BONE_HU)] = Tissue.TRABECULAR_BONE
+    labels[bone & (calm.edges > CORTICAL_HU)] = Tissue.CORTICAL_BONE
 
 
 def _smoothed(hu: NDArray[np.int16], pixel_mm: Pixel) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ class JudgedCase:
     """One case and its score in every tissue.
 
     Attributes:
-        expected_dsc: what the network itself expects, mean over the tissues it found.
+        expected_dsc: what the network itself expects, mean over the regions it found.
     """
 
     subject: str

@@ -20,7 +20,7 @@ from training.tables import NAMES, RESEARCH_USE_ONLY
 SCORES, SUMMARY, PLOT = "metrics.csv", "summary.json", "dsc.png"
 
 COLUMNS = ("subject", "case", "tissue", *METRICS, "missed_slices", "expected_dsc")
-"""What is expected is the mean over the case's tissues, the same in its rows."""
+"""What is expected is of the whole case, the same in its rows."""
 
 
 def write_evaluation(folder: Path, judged: Sequence[JudgedCase], about: Mapping[str, object]) -> None:
@@ -116,7 +116,7 @@ def _plot(judged: Sequence[JudgedCase]) -> Figure:
     against.scatter([case.expected_dsc for case in judged], [case.dsc for case in judged], s=12)
     against.axvline(LEAST_EXPECTED_DSC, color="grey", linestyle=":")
     against.axhline(POOR_DSC, color="grey", linestyle=":")
-    against.set_xlabel("DSC the network expects, mean over tissues")
+    against.set_xlabel("DSC the network expects, mean over regions")
     against.set_ylabel("true DSC, mean over tissues")
     against.grid(alpha=0.3)
     return figure

@@ -113,8 +113,8 @@ def test_a_network_that_is_sure_expects_more(
     known: tuple[TissueNetwork, Thresholds],
 ) -> None:
     sure, unsure = sureness(known, 100), sureness(known, 1)
-    assert sure.expected_dsc[Tissue.MUSCLE] > 0.97
-    assert unsure.expected_dsc[Tissue.MUSCLE] < 0.8
+    assert sure.expected_dsc["fascia"] > 0.97
+    assert unsure.expected_dsc["fascia"] < 0.8
     assert sure.mean_expected_dsc > unsure.mean_expected_dsc
 
 
