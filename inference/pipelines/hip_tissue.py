@@ -125,16 +125,15 @@ class HipTissue:
     ) -> tuple[NDArray[np.uint8], list[QualityFlag]]:
         """The network's labels in the body, and what speaks against them.
 
-        A piece of bone that the network takes for muscle is the protocol's: it follows bones from slice to
-        slice, where the network sees one slice, in which a trochanter's tip may lie alone. Whole pieces too
-        bright for muscle, which contrast or metal is, are no tissue, as in the protocol.
+        A piece of bone that the network takes for muscle or for nothing is the protocol's: it follows bones
+        from slice to slice, where the network sees one slice, in which a trochanter's tip may lie alone.
+        Whole pieces too bright for muscle, which contrast or metal is, are no tissue, as in the protocol.
         """
         row_mm, column_mm = image.pixel_spacing
         found = self._network.label(image.array, (row_mm, column_mm))
         own = np.where(protocol.body, found.labels, np.uint8(0))
-        overlooked = opened(
-            np.isin(protocol.labels, BONE) & (own == Tissue.MUSCLE), PIECE_MM, (row_mm, column_mm)
-        )
+        without_bone = np.isin(own, (0, Tissue.MUSCLE))
+        overlooked = opened(np.isin(protocol.labels, BONE) & without_bone, PIECE_MM, (row_mm, column_mm))
         labels = np.where(overlooked, protocol.labels, own)
         bright = (labels == Tissue.MUSCLE) & (image.array > CONTRAST_HU)
         labels[opened(bright, PIECE_MM, (row_mm, column_mm))] = 0
