@@ -56,11 +56,15 @@ class Bones:
         mm: signed distance to the nearest bone's surface.
         hu: of the bone substance where there is bone.
         joint: joint space and cartilage.
+        femur: the nearest bone is a femur.
+        hip_bone: the nearest bone is a hip bone.
     """
 
     mm: Tensor
     hu: Tensor
     joint: Tensor
+    femur: Tensor
+    hip_bone: Tensor
 
 
 def draw_bones(bone: Bone, random: torch.Generator) -> BoneDraw:
@@ -138,10 +142,13 @@ def make_bones(
     trunk_mm = torch.minimum(pelvis_mm, axial_mm)
     trunk_hu = torch.where(pelvis_mm < axial_mm, pelvis_hu, axial_hu)
     between = (femur_mm + whole_pelvis_mm.clamp(min=0)) < 2 * drawn.joint_space_mm + 1
+    femur = femur_mm < trunk_mm
     return Bones(
         torch.minimum(femur_mm, trunk_mm),
-        torch.where(femur_mm < trunk_mm, femur_hu, trunk_hu),
+        torch.where(femur, femur_hu, trunk_hu),
         between & (head_mm < 8) & (femur_mm > 0) & (pelvis_mm > 0),
+        femur,
+        ~femur & (pelvis_mm < axial_mm),
     )
 
 

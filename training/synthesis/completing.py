@@ -1,7 +1,8 @@
 """Bones, abdominal wall and skin for people of whom only the muscles are known, from a patient who fits.
 
 Their own map shows the places of the bones, which may be somebody else's, warped; the patient's bones are
-fitted to these places. Muscles that collide with them give way.
+fitted to these places. Below the end of the patient's femora the own map's bones remain. Muscles that
+collide with them give way.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from scipy import ndimage
 
 from inference.morphology import filled
 from inference.result import Side
-from training.synthesis.drawing import EDGE_MM, THICKEST_FAT_MM, Drawn
+from training.synthesis.drawing import THICKEST_FAT_MM, Drawn
 from training.synthesis.envelope import draw_envelope
 from training.synthesis.fitting import Affine, centroid, fit_affine, moved_by
 from training.synthesis.landmarks import find_hip
@@ -25,6 +26,9 @@ WALL_MUSCLES = ("oblique", "rectus_abdominis", "erector_spinae", "quadratus_lumb
 """Carried over, where they do not collide: the trunk's muscles, in whole or first part of their names."""
 
 TRUSTED_ABOVE_HEAD_MM = 30.0
+OWN_BELOW_MM = (6.0, 26.0)
+"""Above the end of a patient's femur: from the person's own bone to the patient's."""
+
 BONE_MUSCLE_MM = 0.5
 FAT_MM = (4.0, THICKEST_FAT_MM)
 SMOOTHING_MM = 8.0
@@ -61,13 +65,25 @@ def completed(drawn: Drawn, patients: Sequence[Person]) -> Drawn:
         side: fit.carry(patient.femur_mm[side][None], shape, SPACING_MM, beyond=REACH_MM)[0].numpy()
         for side, fit in best.femora.items()
     }
+    own = _share_of_own(list(femora_mm.values()))
+    femora_mm = {side: (1 - own) * femur + own * drawn.femora_mm[side] for side, femur in femora_mm.items()}
+    axial_mm = np.where(own > 0, drawn.axial_mm, axial_mm)
     bare = replace(drawn, femora_mm=femora_mm, hip_bones_mm=hip_bones_mm, axial_mm=axial_mm)
     bare = _with_trunk(bare, best)
     heads = [find_hip(femur, SPACING_MM, side).head_centre[0] for side, femur in femora_mm.items()]
-    lowest = max(int(np.flatnonzero((femur < 0).any(axis=(1, 2)))[0]) for femur in femora_mm.values())
-    start = max(drawn.trusted.start, lowest + round(EDGE_MM / SPACING_MM))
     stop = min(drawn.trusted.stop, round((min(heads) + TRUSTED_ABOVE_HEAD_MM) / SPACING_MM))
-    return replace(bare, body_mm=_skin(bare, best), trusted=slice(start, stop))
+    return replace(bare, body_mm=_skin(bare, best), trusted=slice(drawn.trusted.start, stop))
+
+
+def _share_of_own(femora_mm: Sequence[Distances]) -> Distances:
+    """How much of each slice is the own map's: all below the end of the patient's femora, (slice, 1, 1).
+
+    Below its head a femur has one place between the muscles, and a patient's map may end in its shaft.
+    """
+    ends = max(int(np.flatnonzero((femur < 0).any(axis=(1, 2)))[0]) for femur in femora_mm)
+    above_mm = (np.arange(len(femora_mm[0])) - ends) * SPACING_MM
+    share: Distances = ((OWN_BELOW_MM[1] - above_mm) / (OWN_BELOW_MM[1] - OWN_BELOW_MM[0])).clip(0, 1)
+    return share.astype(np.float32)[:, None, None]
 
 
 def _fit(drawn: Drawn, patient: Person) -> _Fit:

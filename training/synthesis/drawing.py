@@ -9,7 +9,7 @@ from scipy import ndimage
 from inference.morphology import Mask, filled
 from inference.result import Side
 from training.synthesis.label_maps import LabelMap, LabelMapError
-from training.synthesis.label_roles import FEMORA, HIP_BONES, is_axial, muscle_name
+from training.synthesis.label_roles import FEMORA, HIP_BONES, PATELLAE, TIBIAE, is_other_bone, muscle_name
 from training.synthesis.person import DEEPEST_MM, SPACING_MM
 from training.synthesis.signed_distance import CROP_MM, Distances, Voxel, resampled, signed_distance_mm
 
@@ -75,7 +75,7 @@ def draw(labels: LabelMap) -> Drawn:
     sides = {Side.LEFT: femora & left, Side.RIGHT: femora & ~left}
     if not all(femur.any() for femur in sides.values()):
         raise LabelMapError(f"{labels.name}: both femora must be labelled.")
-    axial = _solid(roomy.mask({name for name in roomy.names.values() if is_axial(name)}), pixel_mm)
+    axial = _solid(roomy.mask({name for name in roomy.names.values() if is_other_bone(name)}), pixel_mm)
 
     def onto_grid(mask: Mask) -> Distances:
         return resampled(mask, roomy.voxel_mm, SPACING_MM, shape)
@@ -96,7 +96,7 @@ def draw(labels: LabelMap) -> Drawn:
         muscle_id,
         muscle_names,
         body_mm,
-        _trusted(hip_bones_mm),
+        _trusted(hip_bones_mm, _knee(roomy)),
         middle * pixel_mm[1] / SPACING_MM,
     )
 
@@ -170,11 +170,20 @@ def _muscles(labels: LabelMap, shape: tuple[int, ...]) -> tuple[Distances, NDArr
     return nearest_mm, number, names
 
 
-def _trusted(hip_bones_mm: Distances) -> slice:
-    """From the edge of the map to the iliac crests."""
+def _knee(labels: LabelMap) -> int:
+    """First slice of the target grid above a knee that is not whole; 0 where it is, or is not shown."""
+    patella = labels.mask(PATELLAE)
+    if not patella.any() or labels.mask(TIBIAE).any():
+        return 0
+    top = int(np.flatnonzero(patella.any(axis=(1, 2)))[-1])
+    return int(top * labels.voxel_mm[0] / SPACING_MM) + 1
+
+
+def _trusted(hip_bones_mm: Distances, lowest: int) -> slice:
+    """From the edge of the map, or the lowest slice that can be, to the iliac crests."""
     edge = round(EDGE_MM / SPACING_MM)
     top = int(np.flatnonzero((hip_bones_mm < 0).any(axis=(1, 2)))[-1])
-    return slice(edge, min(top, len(hip_bones_mm) - edge))
+    return slice(max(edge, lowest), min(top, len(hip_bones_mm) - edge))
 
 
 def _linear(distance_mm: Distances, voxel_mm: Voxel, shape: tuple[int, ...]) -> Distances:

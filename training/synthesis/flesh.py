@@ -59,12 +59,14 @@ class Flesh:
         depth_mm: below the skin's surface, negative outside.
         limb: muscle and what lies between muscles: inside the deep fascia, not in a body cavity.
         subcutaneous: between deep fascia and skin.
+        muscle: number of the muscle, with the fat in it; 0 where there is none.
     """
 
     hu: Tensor
     depth_mm: Tensor
     limb: Tensor
     subcutaneous: Tensor
+    muscle: Tensor
 
 
 def draw_flesh(variation: Variation, random: torch.Generator) -> FleshDraw:
@@ -142,7 +144,8 @@ def make_flesh(
     hu = _mixed(hu, torch.full_like(hu, drawn.skin_hu), skin)
     hu = _mixed(torch.full_like(hu, -1000.0), hu, _edge(-depth_mm))
     nothing = (skin > 0.5) | (vessel & (muscle < 0.5))
-    return Flesh(hu, depth_mm, limb & ~nothing, subcutaneous & ~nothing)
+    of_muscle = number * ((muscle > 0.5) & (skin <= 0.5))
+    return Flesh(hu, depth_mm, limb & ~nothing, subcutaneous & ~nothing, of_muscle)
 
 
 def _muscle_hu(drawn: FleshDraw, number: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from training.synthesis.person import Organ
 HIP_BONES = {"pelvis", "hip", "hip_left", "hip_right", "hip_bone", "hip_bone_left", "hip_bone_right"}
 FEMORA = {"femur", "femur_left", "femur_right"}
 
-_AXIAL = re.compile(r"^(sacrum|coccyx|spine|vertebrae?)(_|$)")
+_OTHER_BONE = re.compile(r"^(sacrum|coccyx|spine|vertebrae?|patella|tibia|fibula)(_|$)")
+PATELLAE = {"patella", "patella_left", "patella_right"}
+TIBIAE = {"tibia", "tibia_left", "tibia_right"}
 _MUSCLE = re.compile(
     r"muscle|glute|iliac(us)|psoas|iliopsoas|piriformis|obturator|gemell|quadratus|pectineus|adductor|gracilis"
     r"|sartorius|rectus|vastus|biceps|semimembranosus|semitendinosus|tensor_fasciae|autochthon|erector|oblique"
@@ -21,9 +23,9 @@ _ORGANS = {
 }
 
 
-def is_axial(name: str) -> bool:
-    """Spine, sacrum or coccyx."""
-    return bool(_AXIAL.match(name))
+def is_other_bone(name: str) -> bool:
+    """Spine, sacrum or coccyx; patella, tibia or fibula."""
+    return bool(_OTHER_BONE.match(name))
 
 
 def muscle_name(name: str) -> str | None:

@@ -27,6 +27,9 @@ NECK_CONE = 0.3
 """Surface further than this (cosine) towards the neck is not fitted to the head's sphere."""
 
 SHAFT_BELOW_MM = 75.0
+SHAFT_TO_MM = 210.0
+"""Below the head: further down a femur bows, and widens towards the knee."""
+
 LEAST_SHAFT_MM = 10.0
 STEPS = 8
 LEAST_SURFACE = 100
@@ -98,7 +101,8 @@ def _neck(bone: Vectors, centre: Vectors, radius_mm: float) -> Vectors:
 
 def _shaft(bone: Vectors, centre: Vectors) -> tuple[Vectors, Vectors]:
     """Line through the centroids of the slices below the lesser trochanter."""
-    heights = np.unique(bone[bone[:, 0] < centre[0] - SHAFT_BELOW_MM, 0])
+    below_mm = centre[0] - bone[:, 0]
+    heights = np.unique(bone[(below_mm > SHAFT_BELOW_MM) & (below_mm < SHAFT_TO_MM), 0])
     if not heights.size or np.ptp(heights) < LEAST_SHAFT_MM:
         raise ValueError(f"The femur ends less than {SHAFT_BELOW_MM + LEAST_SHAFT_MM:.0f} mm below its head.")
     centroids = np.array([bone[bone[:, 0] == height].mean(axis=0) for height in heights])

@@ -34,12 +34,18 @@ class Rendered:
         region: values of ``Region``.
         bone: share of bone substance.
         metal: share of metal.
+        muscle: number of the person's muscle, with the fat in it; 0 where there is none.
+        femur: where a femur is.
+        hip_bone: where a hip bone is.
     """
 
     hu: Tensor
     region: Tensor
     bone: Tensor
     metal: Tensor
+    muscle: Tensor
+    femur: Tensor
+    hip_bone: Tensor
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,16 @@ class Patient:
         hu = hu + (bones.hu - hu) * bone
         rows, columns = torch.meshgrid(rows_mm, columns_mm, indexing="ij")
         hu = add_things(hu, flesh.depth_mm, rows, columns, self.things, coarse[3])
-        region = _regions(flesh, bones.mm < 0, nothing, metal < 0)
-        return Rendered(hu, region, bone, (0.5 - metal).clamp(0, 1))
+        solid, metallic = bones.mm < 0, metal < 0
+        return Rendered(
+            hu,
+            _regions(flesh, solid, nothing, metallic),
+            bone,
+            (0.5 - metal).clamp(0, 1),
+            flesh.muscle * ~(solid | nothing | metallic),
+            solid & bones.femur & ~metallic,
+            solid & bones.hip_bone & ~metallic,
+        )
 
     def _operated(self, points: Tensor, at: Structures) -> tuple[Tensor, Tensor, Structures]:
         """Distance to metal and to bone that was taken away, in the patient's mm, and what is left."""

@@ -11,7 +11,7 @@ import torch
 from inference.result import Side
 from training.synthesis.person import Hip, Person
 
-BUILD = "1"
+BUILD = "2"
 """Changes whenever people are made in another way, so that kept ones are made again."""
 
 DISTANCES = ("pelvis_mm", "axial_mm", "muscle_mm", "body_mm", "fascia_mm", "cavity_mm")

@@ -53,7 +53,7 @@ class Person:
     Attributes:
         femur_mm: each femur.
         pelvis_mm: both hip bones.
-        axial_mm: spine, sacrum and coccyx.
+        axial_mm: spine, sacrum and coccyx; patella, tibia and fibula.
         muscle_mm: inside a muscle to its own boundary, even towards the next; outside to the nearest.
         muscle_id: number of the nearest muscle, everywhere, uint8.
         body_mm: the skin's surface; cut off at -``DEEPEST_MM``.

@@ -28,6 +28,12 @@ ROOM = 3
 OTHER_MUSCLE = "other_deep_muscle"
 SMOOTHING_MM = 2.0
 
+COMPLETE = {"quadratus_femoris", "adductor_magnus", "semimembranosus"}
+"""Who has drawn these one by one has left out no muscle of the thigh, only tendons about the hip."""
+
+OTHER_BELOW_MM = 100.0
+"""Below the femoral heads' centres: further down than the lesser trochanters, where those tendons end."""
+
 
 def assemble(drawn: Drawn, donors: Sequence[Donor]) -> Person:
     """Add fascia, cavity, vessels, organs, muscles nobody has drawn, and landmarks.
@@ -54,7 +60,11 @@ def assemble(drawn: Drawn, donors: Sequence[Donor]) -> Person:
         unboxed[box] = mask
         return unboxed
 
-    muscle_mm, muscle_id, muscle_names = _with_other(drawn, whole(other_muscle(solids, envelope)))
+    other = whole(other_muscle(solids, envelope))
+    if COMPLETE.issubset(drawn.muscle_names.values()):
+        heads = min(hip.head_centre[0] for hip in landmarks.values())
+        other[: max(0, int((heads - OTHER_BELOW_MM) / SPACING_MM))] = False
+    muscle_mm, muscle_id, muscle_names = _with_other(drawn, other)
     fascia_mm = np.minimum(_smooth_distance(whole(envelope.deep | envelope.cavity)), muscle_mm)
     cavity_mm = _smooth_distance(whole(envelope.cavity))
     hip_bones_mm = extended(drawn.hip_bones_mm, SPACING_MM, REACH_MM)

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from inference.projection import ParallelBeam
 from training.synthesis.attenuation import water_per_mm
-from training.synthesis.projection import ParallelBeam
 from training.synthesis.scanner_settings import ScannerSettings
 
 COARSE_MM = 2.5
