@@ -9,7 +9,7 @@ import torch
 from skimage.transform import iradon, radon
 from torch import Tensor
 
-from training.synthesis.projection import ParallelBeam
+from inference.projection import ParallelBeam
 
 SIZE = 65
 PIXEL_MM = 2.5
