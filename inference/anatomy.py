@@ -14,6 +14,7 @@ from inference.neck_surface import trace_neck
 from inference.result import Side
 from inference.sampling import TOWARDS, Floats, Scan, ramp
 from inference.spheres import fit_sphere, sphere_centres
+from inference.thighs import covers_thigh
 
 Point = tuple[float, float, float]
 
@@ -81,7 +82,8 @@ class Anatomy:
 
     Attributes:
         regions: ``proximal_femur``: a femoral head with its neck; ``thigh``: a shaft well below the lesser
-            trochanter; ``pelvis``: both hips and what lies above them. Empty where no femur was found.
+            trochanter, or thighs without a head; ``pelvis``: both hips and what lies above them. Empty
+            where no femur was found.
         femora: at most one of each side, left first.
         reason: why found or not found, in a sentence.
     """
@@ -128,10 +130,17 @@ def find_anatomy(volume: hd.Volume) -> Anatomy:
 
     hips = _best_pair(fine, likely) or _best_single(fine, likely)
     if not hips:
-        return Anatomy((), (), _why_none(fine, judged))
+        return _without_heads(fine, _why_none(fine, judged))
     femora = tuple(_femur(fine, hip) for hip in sorted(hips, key=lambda hip: hip.head.side))
     metal = any(head.density > METAL_HU for head in judged)
     return Anatomy(_regions(fine, hips), femora, _why_found(femora, metal=metal))
+
+
+def _without_heads(fine: Scan, why: str) -> Anatomy:
+    """Thighs can be measured where no femoral head is shown, or only a metal one."""
+    if not covers_thigh(fine):
+        return Anatomy((), (), why)
+    return Anatomy(("thigh",), (), f"{why} But the scan shows a thigh.")
 
 
 def _judged(fine: Scan, coarse: Scan, centre_mm: Floats) -> list[FemoralHead]:

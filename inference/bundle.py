@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from inference.errors import BundleError
 from inference.networks.dense_unet import DenseUNet
@@ -26,7 +26,15 @@ WEIGHTS = Path("models", "model.safetensors")
 
 AGAIN = "Put the bundle there again from where it came (the shipped one: install Coxa again)."
 
+HIP_TISSUE: Literal["hip-tissue"] = "hip-tissue"
+"""Task of the bundles of this module; what says no task is one of them."""
+
 LABELS = {int(tissue): tissue.name.lower() for tissue in Tissue}
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 class NetworkSettings(BaseModel):
@@ -78,27 +86,20 @@ class Bundle:
         """
         with torch.device("meta"):
             network = DenseUNet(**self.network_settings.model_dump())
-        weights = {name: w.float() if w.is_floating_point() else w for name, w in self.weights.items()}
-        try:
-            network.load_state_dict(weights, assign=True)
-        except RuntimeError as error:
-            raise BundleError(
-                f"{self.name} {self.version}: the weights are not those of the network that {METADATA} "
-                f"describes. {AGAIN}"
-            ) from error
-        return network.eval().requires_grad_(False)
+        return loaded(network, self.weights, f"{self.name} {self.version}")
 
 
 class _Coxa(BaseModel):
     """What Coxa adds to MONAI's metadata."""
 
+    task: Literal["hip-tissue"] = HIP_TISSUE
     name: str
     version: str
     network: NetworkSettings
     pixel_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     windows_hu: tuple[tuple[float, float], ...]
     labels: dict[int, str]
-    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    weights_sha256: Sha256
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -117,13 +118,30 @@ class _Metadata(BaseModel):
     coxa: _Coxa
 
 
+class _CoxaTask(BaseModel):
+    task: str = HIP_TISSUE
+
+
+class _MetadataTask(BaseModel):
+    coxa: _CoxaTask
+
+
+def bundle_task(folder: Path) -> str:
+    """What the network of a bundle does: ``hip-tissue`` or ``thigh-muscle``.
+
+    Raises:
+        inference.errors.BundleError: its metadata cannot be read.
+    """
+    return read_metadata(folder, _MetadataTask).coxa.task
+
+
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check all of it: metadata, checksum, labels, and that the weights fit the network.
+    """Read a bundle for hip tissue and check all of it: metadata, checksum, labels, weights for the network.
 
     Raises:
         inference.errors.BundleError: which file is wrong, and what to do.
     """
-    coxa = _read_metadata(folder / METADATA)
+    coxa = read_metadata(folder, _Metadata).coxa
     bundle = Bundle(
         name=coxa.name,
         version=coxa.version,
@@ -131,15 +149,25 @@ def load_bundle(folder: Path) -> Bundle:
         pixel_mm=coxa.pixel_mm,
         windows_hu=coxa.windows_hu,
         weights_sha256=coxa.weights_sha256,
-        weights=_read_weights(folder / WEIGHTS, coxa.weights_sha256),
+        weights=read_weights(folder, coxa.weights_sha256),
     )
     bundle.network()
     return bundle
 
 
-def _read_metadata(path: Path) -> _Coxa:
+def read_metadata(folder: Path, model: type[_Model]) -> _Model:
+    """What Coxa keeps in a bundle's metadata.
+
+    Args:
+        folder: of the bundle.
+        model: of the document; what it does not name is MONAI's and not looked at.
+
+    Raises:
+        inference.errors.BundleError: the file is missing, or breaks a rule of the model.
+    """
+    path = folder / METADATA
     try:
-        return _Metadata.model_validate_json(_read(path)).coxa
+        return model.model_validate_json(_read(path))
     except ValidationError as error:
         found = "; ".join(
             f"{'.'.join(map(str, wrong['loc'])) or 'the file'}: {wrong['msg']}" for wrong in error.errors()
@@ -147,7 +175,13 @@ def _read_metadata(path: Path) -> _Coxa:
         raise BundleError(f"{path} does not describe a model for this version of Coxa: {found}.") from error
 
 
-def _read_weights(path: Path, expected_sha256: str) -> Mapping[str, Tensor]:
+def read_weights(folder: Path, expected_sha256: str) -> Mapping[str, Tensor]:
+    """The weights of a bundle.
+
+    Raises:
+        inference.errors.BundleError: the file is missing, damaged, or not safetensors.
+    """
+    path = folder / WEIGHTS
     content = _read(path)
     found = sha256(content).hexdigest()
     if found != expected_sha256:
@@ -159,6 +193,29 @@ def _read_weights(path: Path, expected_sha256: str) -> Mapping[str, Tensor]:
         return load(content)
     except SafetensorError as error:
         raise BundleError(f"{path} is no safetensors file: {error}. {AGAIN}") from error
+
+
+def loaded(network: _Network, weights: Mapping[str, Tensor], name: str) -> _Network:
+    """A network in evaluation mode with these weights, float32, on the CPU.
+
+    Args:
+        network: made on any device, ``meta`` included.
+        weights: of any precision.
+        name: of the model, for the error.
+
+    Raises:
+        inference.errors.BundleError: the weights are those of another network.
+    """
+    single = {
+        key: weight.float() if weight.is_floating_point() else weight for key, weight in weights.items()
+    }
+    try:
+        network.load_state_dict(single, assign=True)
+    except RuntimeError as error:
+        raise BundleError(
+            f"{name}: the weights are not those of the network that {METADATA} describes. {AGAIN}"
+        ) from error
+    return network.eval().requires_grad_(False)
 
 
 def _read(path: Path) -> bytes:

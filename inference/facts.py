@@ -124,7 +124,7 @@ def _header_facts(frame: SourceFrame) -> dict[str, ComputedValue]:
         "orientation": _orientation(frame),
         "image_kind": _image_kind(frame),
         "kernel": kernel_class(texts(reconstruction, "ConvolutionKernel")),
-        "contrast": _contrast(frame.dataset),
+        "contrast": contrast(frame.dataset),
         "age_years": _age_years(frame.dataset),
         "gantry_tilt_degrees": number(frame.dataset, "GantryDetectorTilt"),
     }
@@ -194,7 +194,7 @@ def _image_kind(frame: SourceFrame) -> str | None:
     return "derived" if values else None
 
 
-def _contrast(dataset: Dataset) -> bool | None:
+def contrast(dataset: Dataset) -> bool | None:
     """Whether contrast agent was given (PS3.3 section C.7.6.4); None where the header does not say."""
     agent = text(dataset, "ContrastBolusAgent").strip().upper()
     if agent in WITHOUT_CONTRAST:

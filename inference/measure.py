@@ -14,8 +14,6 @@ from inference.result import Measurement, Segment
 HEIGHT_M = (1.2, 2.3)
 """Heights of adults; what lies outside was not entered in metres, or not for this patient."""
 
-HEIGHT_ABSENT = "PatientSize is absent: the patient's height is not known."
-
 
 @dataclass(frozen=True)
 class HipSegments:
@@ -64,6 +62,15 @@ def measure_tissues(
     return tuple(measurements)
 
 
+def per_height2(value: float, height_m: float | None) -> float | str:
+    """``value / height_m**2``, or the reason why it is not known."""
+    if height_m is None:
+        return "PatientSize is absent: the patient's height is not known."
+    if not HEIGHT_M[0] <= height_m <= HEIGHT_M[1]:
+        return f"PatientSize is not an adult's height in metres ({HEIGHT_M[0]:g} to {HEIGHT_M[1]:g} m)."
+    return value / height_m**2
+
+
 def _attenuation(
     hu: np.ndarray, muscle: int, reference_frame: int, height_m: float | None
 ) -> list[Measurement]:
@@ -73,18 +80,16 @@ def _attenuation(
     def absent(quantity: str, unit: str, reason: str) -> Measurement:
         return Measurement(quantity, None, unit, muscle, reference_frame, reason)
 
-    unit, per_height2 = "[hnsf'U]", "[hnsf'U]/m2"
+    unit, index_unit = "[hnsf'U]", "[hnsf'U]/m2"
     if not hu.size:
         reason = "The reference slice shows no muscle."
-        return [absent("mean_hu", unit, reason), absent("mean_hu_per_height2", per_height2, reason)]
+        return [absent("mean_hu", unit, reason), absent("mean_hu_per_height2", index_unit, reason)]
     mean_hu = float(hu.mean())
     first = present("mean_hu", mean_hu, unit)
-    if height_m is None:
-        return [first, absent("mean_hu_per_height2", per_height2, HEIGHT_ABSENT)]
-    if not HEIGHT_M[0] <= height_m <= HEIGHT_M[1]:
-        reason = f"PatientSize is not an adult's height in metres ({HEIGHT_M[0]:g} to {HEIGHT_M[1]:g} m)."
-        return [first, absent("mean_hu_per_height2", per_height2, reason)]
-    return [first, present("mean_hu_per_height2", mean_hu / height_m**2, per_height2)]
+    index = per_height2(mean_hu, height_m)
+    if isinstance(index, str):
+        return [first, absent("mean_hu_per_height2", index_unit, index)]
+    return [first, present("mean_hu_per_height2", index, index_unit)]
 
 
 def _marrow(haematopoietic: float, adipose: float, reference_frame: int) -> list[Measurement]:

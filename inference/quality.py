@@ -64,7 +64,7 @@ def image_flags(
         _truncation(image, body),
         _metal(image, body),
         _spacing(image.spacing_between_slices),
-        _noise(image.array),
+        noise_flag(image.array),
         _contrast(image, body & (labels == 0), frames[0]),
     ]
     return [flag for flag in found if flag is not None]
@@ -143,7 +143,8 @@ def _spacing(spacing_mm: float) -> QualityFlag | None:
     return QualityFlag("slice_spacing", severity, words)
 
 
-def _noise(hu: NDArray[np.int16]) -> QualityFlag | None:
+def noise_flag(hu: NDArray[np.int16]) -> QualityFlag | None:
+    """A flag on noise that blurs the border between muscle and fat; ``hu`` is (slice, row, column)."""
     noise = noise_hu(hu)
     if noise <= MOST_NOISE_HU:
         return None
@@ -151,11 +152,18 @@ def _noise(hu: NDArray[np.int16]) -> QualityFlag | None:
     return QualityFlag("noise", Severity.WARNING, words)
 
 
+def named_contrast_flag(frame: SourceFrame) -> QualityFlag | None:
+    """A flag on contrast that the header of one of the images names."""
+    if not text(frame.dataset, "ContrastBolusAgent"):
+        return None
+    words = "The header names a contrast agent: muscle attenuation is raised by it."
+    return QualityFlag("contrast", Severity.NOTE, words)
+
+
 def _contrast(image: hd.Volume, unlabelled: Mask, frame: SourceFrame) -> QualityFlag | None:
     """Contrast that the header names, or that shows in vessels or bladder."""
-    if text(frame.dataset, "ContrastBolusAgent"):
-        words = "The header names a contrast agent: muscle attenuation is raised by it."
-        return QualityFlag("contrast", Severity.NOTE, words)
+    if flag := named_contrast_flag(frame):
+        return flag
     deep = eroded(unlabelled, 1.0, image.pixel_spacing) & (image.array > CONTRAST_HU)
     bright = opened(deep, VESSEL_MM / 2, image.pixel_spacing)
     bright_mm2 = float(bright.sum(axis=(1, 2)).max() * np.prod(image.pixel_spacing))

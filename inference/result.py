@@ -4,11 +4,15 @@ Axes of every array are (slice, row, column) as stored in the source images; aff
 patient coordinates in LPS, mm (DICOM PS3.3 C.7.6.2.1.1).
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from functools import cached_property
 
 import highdicom as hd
+import numpy as np
 from pydicom import Dataset
 
 
@@ -74,11 +78,14 @@ class Measurement:
     """One number, or the reason why there is none.
 
     Attributes:
-        quantity: ``area``, ``volume``, ``mean_hu``, ``mean_hu_per_height2``, ``hbm_to_tbm``, ``mat_to_tbm``.
+        quantity: key into the code table, e.g. ``area``, ``volume``, ``mean_hu``, ``fat_fraction``.
         value: None where it could not be measured; then ``absent_reason`` says why.
-        unit: UCUM: ``cm2``, ``cm3``, ``[hnsf'U]``, ``[hnsf'U]/m2``, ``1``.
-        segment_number: the segment it was measured on; None for ratios over several.
+        unit: UCUM, e.g. ``cm2``, ``cm3``, ``cm3/m2``, ``[hnsf'U]``, ``%``, ``mm``, ``1``.
+        segment_number: the segment it was measured on; None for several together.
         source_frame: index into ``Result.frames`` for a measurement of one slice, None for the whole.
+        structure: what several segments are together, key into the code table, e.g.
+            ``anterior_thigh_muscles``, or ``sartorius`` for what compares both sides.
+        side: of ``structure``; None for both.
     """
 
     quantity: str
@@ -87,6 +94,25 @@ class Measurement:
     segment_number: int | None = None
     source_frame: int | None = None
     absent_reason: str | None = None
+    structure: str | None = None
+    side: Side | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How the volume of a segment is spread along the body.
+
+    Attributes:
+        segment_number: of the segment.
+        first_mm: middle of the first slab, towards the head from the centre of the femoral head of its side.
+        step_mm: thickness of each slab.
+        volume_cm3: of each slab, from foot to head, over all slices of the series.
+    """
+
+    segment_number: int
+    first_mm: float
+    step_mm: float
+    volume_cm3: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -125,6 +151,25 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """The earlier result of the same patient with which one is compared.
+
+    Attributes:
+        study_date: when its images were made.
+        interval_days: until the images of this result.
+        model: what made its labels.
+        remeasured: its images were measured again by this result's model.
+        report_uids: series, class and instance UID of its report; None where it was not found in one.
+    """
+
+    study_date: date
+    interval_days: int
+    model: ModelIdentity
+    remeasured: bool
+    report_uids: tuple[str, str, str] | None
+
+
+@dataclass(frozen=True)
 class Result:
     """What a pipeline found in one series.
 
@@ -134,6 +179,8 @@ class Result:
         labels: uint8, 0 is background, same geometry as ``image``.
         segments: one per tissue of the route, also those without a voxel.
         reference_frame: index into ``frames`` of the reference slice.
+        profiles: of segments that can be compared between scans of different coverage.
+        prior: with what ``measurements`` of change were made.
     """
 
     frames: tuple[SourceFrame, ...]
@@ -144,3 +191,13 @@ class Result:
     quality: tuple[QualityFlag, ...]
     provenance: Provenance
     reference_frame: int
+    profiles: tuple[Profile, ...] = ()
+    prior: Prior | None = None
+
+    @cached_property
+    def pixels_sha256(self) -> str:
+        """Of image and labels, which can be hundreds of megabytes."""
+        digest = hashlib.sha256()
+        for volume in (self.image, self.labels):
+            digest.update(np.ascontiguousarray(volume.array).data)
+        return digest.hexdigest()

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from inference.result import ModelIdentity, Result
     from inference.volume import SeriesLayout
 
-_PIPELINES = {"hip-tissue": ("inference.pipelines.hip_tissue", "HipTissue")}
+_PIPELINES = {
+    "hip-tissue": ("inference.pipelines.hip_tissue", "HipTissue"),
+    "thigh-muscle": ("inference.pipelines.thigh_muscle", "ThighMuscle"),
+}
 
 PIPELINE_NAMES = tuple(_PIPELINES)
 
