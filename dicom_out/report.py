@@ -10,18 +10,22 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from dicom_out.codes import RESEARCH_USE_ONLY, SEVERITIES, quality_code
+from dicom_out.codes import RESEARCH_USE_ONLY, SEVERITIES, UNITS, quality_code
+from dicom_out.coding import private_code
 from dicom_out.equipment import MANUFACTURER, contributing_equipment, general_equipment
 from dicom_out.identity import device_serial_number, device_uid, result_uid
 from dicom_out.measurement_groups import MeasurementGroups, comment
 from dicom_out.segmentation import Form, private_coding_scheme, series_description
 from dicom_out.sources import plain_headers
-from inference.result import ModelIdentity, QualityFlag, Result, SourceFrame
+from inference.result import ModelIdentity, Prior, QualityFlag, Result, SourceFrame
 
 SERIES_NUMBER = 9002
 
 ENGLISH = sr.CodedConcept("en-GB", "RFC5646", "English (United Kingdom)")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+INTERVAL_SINCE_PRIOR = private_code("PRIOR_INTERVAL", "Interval since the prior study")
+REMEASURED = private_code("PRIOR_REMEASURED", "Prior images measured again by the same model")
+PRIOR_REPORT = private_code("PRIOR_REPORT", "SOP Instance UID of the prior report")
 
 HAS_PROPERTIES = sr.RelationshipTypeValues.HAS_PROPERTIES
 CONTAINS = sr.RelationshipTypeValues.CONTAINS
@@ -86,7 +90,7 @@ def _content(
         referenced_images=headers,
     )
     _number_library_frames(content, result.frames)
-    content[0].ContentSequence.append(_evaluations(result.quality))
+    content[0].ContentSequence.append(_evaluations(result))
     return content
 
 
@@ -112,15 +116,43 @@ def _number_library_frames(content: sr.MeasurementReport, frames: tuple[SourceFr
             image.ReferencedSOPSequence[0].ReferencedFrameNumber = frame.frame_number
 
 
-def _evaluations(quality: tuple[QualityFlag, ...]) -> sr.ContainerContentItem:
+def _evaluations(result: Result) -> sr.ContainerContentItem:
     """Row 12 of TID 1500: what holds for the report as a whole."""
     container = sr.ContainerContentItem(QUALITATIVE_EVALUATIONS, relationship_type=CONTAINS)
     container.ContentSequence = sr.ContentSequence([comment(RESEARCH_USE_ONLY, CONTAINS)])
-    for flag in quality:
-        evaluation = sr.CodeContentItem(quality_code(flag.code), SEVERITIES[flag.severity], CONTAINS)
-        evaluation.ContentSequence = sr.ContentSequence([comment(flag.text, HAS_PROPERTIES)])
-        container.ContentSequence.append(evaluation)
+    if result.prior:
+        container.ContentSequence.append(_comparison(result.prior))
+    for flag in result.quality:
+        container.ContentSequence.append(_evaluation(flag))
     return container
+
+
+def _evaluation(flag: QualityFlag) -> sr.CodeContentItem:
+    evaluation = sr.CodeContentItem(quality_code(flag.code), SEVERITIES[flag.severity], CONTAINS)
+    evaluation.ContentSequence = sr.ContentSequence([comment(flag.text, HAS_PROPERTIES)])
+    return evaluation
+
+
+def _comparison(prior: Prior) -> sr.CodeContentItem:
+    """With what the measurements of change were made.
+
+    The prior's report is of another study and named by its identifier alone: a reference to an object of
+    another study needs that study's UID too (PS3.3 C.17.2.1).
+    """
+    comparison = sr.CodeContentItem(codes.DCM.ComparisonWithPriorStudyDone, codes.SCT.Yes, CONTAINS)
+    remeasured = codes.SCT.Yes if prior.remeasured else codes.SCT.No
+    items: list[sr.ContentItem] = [
+        sr.DateContentItem(codes.DCM.StudyDate, prior.study_date, HAS_PROPERTIES),
+        sr.NumContentItem(INTERVAL_SINCE_PRIOR, prior.interval_days, UNITS["d"], None, HAS_PROPERTIES),
+        sr.TextContentItem(codes.DCM.AlgorithmName, prior.model.name, HAS_PROPERTIES),
+        sr.TextContentItem(codes.DCM.AlgorithmVersion, prior.model.version, HAS_PROPERTIES),
+        sr.CodeContentItem(REMEASURED, remeasured, HAS_PROPERTIES),
+    ]
+    if prior.report_uids:
+        *_, instance_uid = prior.report_uids
+        items.append(sr.UIDRefContentItem(PRIOR_REPORT, instance_uid, HAS_PROPERTIES))
+    comparison.ContentSequence = sr.ContentSequence(items)
+    return comparison
 
 
 def _predecessor(earlier: ObjectReference, segmentation: Segmentation) -> Dataset:

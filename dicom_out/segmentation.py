@@ -1,8 +1,9 @@
 """Labels -> DICOM Segmentation (PS3.3 A.51; C.8.20)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 import highdicom as hd
 import numpy as np
@@ -13,7 +14,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import CTImageStorage
 
-from dicom_out.codes import LATERALITY, PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, RESEARCH_USE_ONLY, STRUCTURES
+from dicom_out.codes import LATERALITY, RESEARCH_USE_ONLY, STRUCTURES
+from dicom_out.coding import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME
 from dicom_out.equipment import MANUFACTURER, contributing_equipment, general_equipment
 from dicom_out.identity import result_uid
 from dicom_out.sources import cited, cited_together, plain_headers
@@ -23,13 +25,17 @@ Form = Literal["BINARY", "LABELMAP"]
 
 SERIES_NUMBER = 9001
 
+EVERY_FRAME_UP_TO = 500
+"""Frames of a BINARY Segmentation that are all written; of more, only those that show something."""
+
 
 def make_segmentation(result: Result, form: Form, made: datetime) -> Segmentation:
     """Write the labels as a Segmentation on the grid of the source frames, Explicit VR Little Endian.
 
-    Every tissue has its segment and, in a BINARY Segmentation, a frame for each plane, also where it has no
-    voxel: each measurement then has a frame to refer to, and viewers that place a Segmentation by its frames
-    place it rightly.
+    Every structure has its segment, also one without a voxel. In a small BINARY Segmentation each has a frame
+    for each plane: each measurement then has a frame to refer to, and viewers that place a Segmentation by
+    its frames place it rightly. Many structures on many planes would take hundreds of megabytes, most of them
+    zeros: there frames without a voxel are left out (``EVERY_FRAME_UP_TO``).
 
     Raises:
         inference.errors.Refused: a source image lacks an identifier or a frame of reference.
@@ -55,7 +61,7 @@ def make_segmentation(result: Result, form: Form, made: datetime) -> Segmentatio
         content_time=made.time(),
         contributing_equipment=[contributing_equipment(provenance, made)],
         coding_schemes=[private_coding_scheme()],
-        omit_empty_frames=False,
+        omit_empty_frames=len(result.segments) * len(headers) > EVERY_FRAME_UP_TO,
         specific_character_set="ISO_IR 192",
         **general_equipment(provenance),
     )
@@ -70,19 +76,29 @@ def tracking(result: Result, form: Form, segment: Segment) -> tuple[str, str]:
     return f"{result.provenance.route} {name}", result_uid(result, form, "segment", name)
 
 
-def frame_number(segmentation: Segmentation, segment_number: int, source: SourceFrame) -> int:
-    """Number of the Segmentation's frame that shows a segment on a source frame."""
-    for number, groups in enumerate(segmentation.PerFrameFunctionalGroupsSequence, start=1):
-        identification = groups.get("SegmentIdentificationSequence")
-        if identification and identification[0].ReferencedSegmentNumber != segment_number:
-            continue
-        image = groups.DerivationImageSequence[0].SourceImageSequence[0]
-        if (image.ReferencedSOPInstanceUID, image.get("ReferencedFrameNumber")) == (
-            source.dataset.SOPInstanceUID,
-            source.frame_number,
-        ):
-            return number
-    raise LookupError(f"Segment {segment_number} has no frame on that source frame.")
+@dataclass(frozen=True)
+class FrameNumbers:
+    """Which frame of a Segmentation shows a segment on a source frame."""
+
+    _numbers: Mapping[tuple[int | None, str, int | None], int]
+
+    @classmethod
+    def of(cls, segmentation: Segmentation) -> Self:
+        """Reads all frames once; those of a label map show every segment."""
+        numbers = {}
+        for number, groups in enumerate(segmentation.PerFrameFunctionalGroupsSequence, start=1):
+            identification = groups.get("SegmentIdentificationSequence")
+            segment_number = identification[0].ReferencedSegmentNumber if identification else None
+            image = groups.DerivationImageSequence[0].SourceImageSequence[0]
+            source = str(image.ReferencedSOPInstanceUID), image.get("ReferencedFrameNumber")
+            numbers[segment_number, *source] = number
+        return cls(numbers)
+
+    def find(self, segment_number: int, source: SourceFrame) -> int | None:
+        """The frame's number, from 1; None where the segment has no voxel and therefore no frame."""
+        cited_source = str(source.dataset.SOPInstanceUID), source.frame_number
+        own = self._numbers.get((segment_number, *cited_source))
+        return own if own is not None else self._numbers.get((None, *cited_source))
 
 
 def algorithm_family(model: ModelIdentity) -> Code:

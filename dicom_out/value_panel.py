@@ -6,10 +6,10 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from dicom_out.codes import QUANTITIES, STRUCTURES, UNIT_LABELS
-from inference.result import Measurement, Result, Segment, Severity
-
-GROUND, INK, FAINT, CAUTION = "#14181e", "#eef1f4", "#8f98a3", "#f2b134"
+from dicom_out.codes import STRUCTURES, UNIT_LABELS
+from dicom_out.drawing import FAINT, INK, PANEL
+from dicom_out.remarks import remarks, subject
+from inference.result import Measurement, Result, Segment
 
 LEFT, LABELS, AREAS, VOLUMES = 0.05, 0.12, 0.76, 0.95
 """Columns; the panel is 1 wide and 1 high."""
@@ -26,7 +26,7 @@ class ValuePanel:
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         corners = "round,pad=0,rounding_size=0.02"
-        axes.add_patch(FancyBboxPatch((0.01, 0.01), 0.98, 0.98, boxstyle=corners, fc=GROUND, ec="none"))
+        axes.add_patch(FancyBboxPatch((0.01, 0.01), 0.98, 0.98, boxstyle=corners, fc=PANEL, ec="none"))
         self._axes = axes
         self._y = 0.935
 
@@ -42,10 +42,10 @@ class ValuePanel:
         for measurement in result.measurements:
             if measurement.quantity not in ("area", "volume"):
                 self._y -= 0.045
-                self._write(LEFT, _subject(measurement, result), INK, 9.5)
+                self._write(LEFT, subject(measurement, result), INK, 9.5)
                 self._write(VOLUMES, _with_unit(measurement), INK, 9.5, "right")
         self._y -= 0.03
-        for text, colour in _remarks(result):
+        for text, colour in remarks(result):
             if self._y < LOWEST_REMARK:
                 self._write_lines("More in the report.", FAINT)
                 break
@@ -75,23 +75,6 @@ class ValuePanel:
     ) -> None:
         written = self._axes.text(x, self._y, text, color=colour, fontsize=size, linespacing=1.4)
         written.set(ha=align, va="baseline")
-
-
-def _remarks(result: Result) -> list[tuple[str, str]]:
-    """Warnings, then notes, then why something was not measured; each with its colour."""
-    warnings = [(flag.text, CAUTION) for flag in result.quality if flag.severity is Severity.WARNING]
-    notes = [(flag.text, FAINT) for flag in result.quality if flag.severity is Severity.NOTE]
-    absent = [m for m in result.measurements if m.value is None]
-    reasons = [(f"{_subject(m, result)}: {m.absent_reason}", FAINT) for m in absent]
-    return warnings + notes + reasons
-
-
-def _subject(measurement: Measurement, result: Result) -> str:
-    label = QUANTITIES[measurement.quantity].label
-    segment = next((s for s in result.segments if s.number == measurement.segment_number), None)
-    if segment:
-        label = f"{STRUCTURES[segment.name].label}: {label[0].lower()}{label[1:]}"
-    return label if measurement.source_frame is not None else f"{label}, {len(result.frames)} slices"
 
 
 def _number(measurement: Measurement) -> str:

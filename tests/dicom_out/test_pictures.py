@@ -6,8 +6,8 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from dicom_out import pictures
 from dicom_out.codes import STRUCTURES
+from dicom_out.drawing import OPACITY
 from dicom_out.pictures import draw_overlay
 from inference.result import QualityFlag, Result, Severity
 from inference.volume import read_layout
@@ -37,7 +37,7 @@ def main_slice(picture: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def place_of(tissue: str, picture: NDArray[np.float64]) -> NDArray[np.int64]:
     """(row, column) of the pixels in the colour of a tissue drawn on air."""
-    colour = np.array(STRUCTURES[tissue].rgb) / 255 * pictures.OPACITY
+    colour = np.array(STRUCTURES[tissue].rgb) / 255 * OPACITY
     return np.argwhere(np.abs(picture - colour).max(axis=2) < 0.03)
 
 

@@ -10,12 +10,13 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_out.codes import STRUCTURES
-from dicom_out.segmentation import frame_number, make_segmentation
+from dicom_out.segmentation import FrameNumbers, make_segmentation
 from dicom_out.sources import discreet
 from inference.errors import Refused
 from inference.result import Result, Segment, Side, SourceFrame
 from inference.volume import read_layout
 from tests.dicom_out.conftest import EMPTY_TISSUE, HU, MADE, TISSUES, Case, complaints, result_on
+from tests.dicom_out.reading import points_mm, read_elsewhere, same_points
 from tests.series import Grid, write_enhanced
 
 
@@ -24,7 +25,7 @@ def test_dciodvfy_finds_nothing(any_case: Case) -> None:
 
 
 def test_another_reader_finds_every_voxel_in_its_place(any_case: Case) -> None:
-    header, masks = read_elsewhere(any_case)
+    header, masks = read_elsewhere(any_case.folder / "seg.dcm")
     found: dict[int, list[NDArray[np.float64]]] = {n: [] for n in range(1, len(TISSUES) + 1)}
     for mask, groups in zip(masks, header.PerFrameFunctionalGroupsSequence, strict=True):
         number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
@@ -42,7 +43,7 @@ def test_another_reader_finds_the_labels_on_the_pixels_they_were_made_from(any_c
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(any_case.folder / "ct")))
     source = reader.Execute()
-    header, masks = read_elsewhere(any_case)
+    header, masks = read_elsewhere(any_case.folder / "seg.dcm")
     for number in range(1, len(TISSUES) + 1):
         values = []
         for mask, groups in zip(masks, header.PerFrameFunctionalGroupsSequence, strict=True):
@@ -53,33 +54,14 @@ def test_another_reader_finds_the_labels_on_the_pixels_they_were_made_from(any_c
         assert sorted(values) == sorted(result.image.array[result.labels.array == number])
 
 
-def read_elsewhere(case: Case) -> tuple[Dataset, NDArray[np.uint8]]:
-    """Header, and masks as SimpleITK decodes them: (frame, row, column)."""
-    path = case.folder / "seg.dcm"
-    return dcmread(path, stop_before_pixels=True), SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))
-
-
-def points_mm(header: Dataset, groups: Dataset, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Patient coordinates of (row, column) pixels of a frame, by equation C.7.6.2.1-1 of PS3.3."""
-    shared = header.SharedFunctionalGroupsSequence[0]
-    orientation = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
-    row_mm, column_mm = np.array(shared.PixelMeasuresSequence[0].PixelSpacing, float)
-    position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-    rows, columns = pixels.T[:, :, np.newaxis]
-    return position + columns * column_mm * orientation[:3] + rows * row_mm * orientation[3:]
-
-
-def same_points(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    one, other = (p[np.lexsort(p.round(2).T)] for p in (one, other))
-    return one.shape == other.shape and np.allclose(one, other, atol=1e-3)
-
-
 def test_every_frame_cites_the_source_frame_it_lies_on(any_case: Case) -> None:
     result, segmentation = any_case.result, any_case.segmentation
     assert segmentation.NumberOfFrames == len(TISSUES) * len(result.frames)
+    numbers = FrameNumbers.of(segmentation)
     for segment in result.segments:
         for index, frame in enumerate(result.frames):
-            number = frame_number(segmentation, segment.number, frame)
+            number = numbers.find(segment.number, frame)
+            assert number is not None
             groups = segmentation.PerFrameFunctionalGroupsSequence[number - 1]
             (image,) = groups.DerivationImageSequence[0].SourceImageSequence
             assert image.ReferencedSOPClassUID == frame.dataset.SOPClassUID
