@@ -42,10 +42,13 @@ def route(folder: Path, settings: Settings, console: Console) -> None:
         print_decisions(console, decisions)
 
 
-def process(folder: Path, out: Path, route_name: str | None, settings: Settings, console: Console) -> bool:
+def process(
+    folder: Path, out: Path, route_name: str | None, prior: Path | None, settings: Settings, console: Console
+) -> bool:
     """Measures what a folder holds, and writes the objects.
 
-    One result goes straight into ``out``; several go into ``out/<Study Instance UID>/<route>``.
+    One result goes straight into ``out``; several go into ``out/<Study Instance UID>/<route>``. Each is
+    compared with ``prior``, an earlier result or its report: the caller vouches for the patient.
 
     Returns:
         Whether there is a result; if not, the reasons were printed.
@@ -72,13 +75,21 @@ def process(folder: Path, out: Path, route_name: str | None, settings: Settings,
     done = False
     for study, wanted, files in chosen:
         target = out if len(chosen) == 1 else out / study / wanted.name
-        done |= _measure(wanted, files, target, settings, console)
+        done |= _measure(wanted, files, target, prior, settings, console)
     return done
 
 
-def _measure(wanted: Route, files: list[Path], target: Path, settings: Settings, console: Console) -> bool:
+def _measure(
+    wanted: Route, files: list[Path], target: Path, prior: Path | None, settings: Settings, console: Console
+) -> bool:
     request = work.MeasureRequest(
-        files, wanted.name, wanted.pipeline, wanted.bundle, settings.output.segmentation
+        files,
+        wanted.name,
+        wanted.pipeline,
+        wanted.bundle,
+        settings.output.segmentation,
+        prior=work.Prior(prior) if prior else None,
+        clinical=settings.clinical.csv,
     )
     target.mkdir(parents=True, exist_ok=True)
     try:

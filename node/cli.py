@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from inference.errors import BundleError
 from node import by_hand, tables_for_people
+from node.clinical import read_clinical
 from node.config import ConfigurationError, Peer, Settings, load_settings
 from node.database import Database
 from node.scu import PeerError, Verdict, echo, send
@@ -54,11 +55,13 @@ def serve(config: Config = None) -> None:
 
 @app.command()
 def check(config: Config = None) -> None:
-    """Read config.yaml and the models of its routes, and say whether a node would work with them."""
+    """Read config.yaml and what it names, models and tables, and say whether a node would work with them."""
     from inference.pipelines import load_pipeline
 
     with _reported():
         settings = load_settings(config)
+        if settings.clinical.csv:
+            read_clinical(settings.clinical.csv)
         models = {load_pipeline(route.pipeline, route.bundle).model for route in settings.routes}
         console.print(
             f"Good. Data folder {settings.data_folder}, {len(settings.routes)} route(s), "
@@ -108,11 +111,15 @@ def process(
     folder: FolderArgument,
     out: Annotated[Path, typer.Option(help="Gets seg.dcm, sr.dcm, overlay.png and result.json.")],
     route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Say what changed since this earlier result, or its report (sr.dcm)."),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Measure the CT of a folder without a node."""
     with _reported():
-        if not by_hand.process(folder, out, route, load_settings(config), console):
+        if not by_hand.process(folder, out, route, prior, load_settings(config), console):
             raise typer.Exit(NOT_MEASURED)
 
 

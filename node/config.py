@@ -124,6 +124,12 @@ class DeliverySettings(_Section):
     give_up_after_s: Seconds = 7 * 24 * 3600
 
 
+class ClinicalSettings(_Section):
+    """What the images do not say of their patients."""
+
+    csv: Path | None = None
+
+
 class OutputSettings(_Section):
     """What is written."""
 
@@ -152,6 +158,7 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = ClusterSettings()
     retry: RetrySettings = RetrySettings()
     delivery: DeliverySettings = DeliverySettings()
+    clinical: ClinicalSettings = ClinicalSettings()
     output: OutputSettings = OutputSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -203,6 +210,11 @@ class Settings(BaseSettings):
     def results_folder(self) -> Path:
         """Objects made, one folder a result."""
         return self.data_folder / "results"
+
+    @property
+    def patient_secret_file(self) -> Path:
+        """With what patients are turned into keys."""
+        return self.data_folder / "patient-secret"
 
     @property
     def database_file(self) -> Path:
@@ -283,7 +295,9 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
         for route in settings.routes
     ]
     data_folder = (base / settings.data_folder).resolve()
-    return settings.model_copy(update={"data_folder": data_folder, "routes": routes})
+    csv = settings.clinical.csv
+    clinical = ClinicalSettings(csv=csv and (base / csv).resolve())
+    return settings.model_copy(update={"data_folder": data_folder, "routes": routes, "clinical": clinical})
 
 
 def _explain(error: ValidationError) -> str:

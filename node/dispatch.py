@@ -23,6 +23,7 @@ from inference.errors import BundleError, Refused
 from node import work
 from node.config import Settings
 from node.jobs import DecisionRow, JobQueue, LeasedJob, MeasureOrder
+from node.priors import make_secret
 from node.routing import decide, keywords_of
 from node.tables import JobKind
 from node.workers import Workers
@@ -63,6 +64,7 @@ class Dispatcher:
     def start(self) -> None:
         """Starts the worker processes and begins to lease."""
         work.sweep(self._settings.results_folder, self._jobs.result_folders())
+        make_secret(self._settings.patient_secret_file)
         recovered = self._jobs.recover(held=())
         if recovered:
             logger.info("Took back %d jobs that were under way when the node stopped.", recovered)
@@ -120,7 +122,8 @@ class Dispatcher:
         key = f"job-{job.id}-{uuid4()}"
         logger.info("%s of study %s, attempt %d", job.kind, job.study_instance_uid, job.attempt)
         if job.kind is JobKind.EXAMINE:
-            return self._workers.submit(key, work.examine, files, keywords_of(self._settings.routes))
+            keywords, secret_file = keywords_of(self._settings.routes), self._settings.patient_secret_file
+            return self._workers.submit(key, work.examine_study, files, keywords, secret_file)
         (measured,) = files.values()
         request = self._request(job, measured)
         return self._workers.submit(key, work.measure_durably, request, self._settings.results_folder)
@@ -134,7 +137,16 @@ class Dispatcher:
             bundle=route.bundle,
             segmentation=self._settings.output.segmentation,
             supersedes=self._jobs.current_result(job),
+            prior=self._prior(job),
+            clinical=self._settings.clinical.csv,
         )
+
+    def _prior(self, job: LeasedJob) -> work.Prior | None:
+        found = self._jobs.prior_result(job)
+        if found is None:
+            return None
+        files = [self._settings.spool_folder / path for path in found.files]
+        return work.Prior(self._settings.results_folder / found.folder, files)
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed > LEASE_S / 3:
@@ -196,7 +208,7 @@ class Dispatcher:
 
     def _keep(self, job: LeasedJob, outcome: Any) -> None:
         if job.kind is JobKind.EXAMINE:
-            decisions = decide(self._settings.routes, outcome)
+            decisions = decide(self._settings.routes, outcome.facts)
             self._jobs.finish_examination(
                 job,
                 [DecisionRow(d.route, d.series_instance_uid, d.outcome, d.words) for d in decisions],
@@ -205,6 +217,7 @@ class Dispatcher:
                     for d in decisions
                     if d.chosen
                 ],
+                outcome.patient,
             )
         else:
             destinations = self._settings.destinations_of(self._settings.route(job.route))

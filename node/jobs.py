@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from node.backoff import Backoff
@@ -17,11 +17,14 @@ from node.tables import (
     JobKind,
     JobState,
     MadeResult,
+    PatientOfStudy,
     RouteDecision,
     Series,
     Study,
 )
 from node.transitions import JobEvent, change
+
+DATE_LENGTH = len("YYYYMMDD")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,22 @@ class FinishedResult:
     report_series_instance_uid: str
     report_sop_class_uid: str
     report_sop_instance_uid: str
+
+
+@dataclass(frozen=True)
+class StudiedPatient:
+    """Whose study, as a key, and when it was made; see ``node.tables.PatientOfStudy``."""
+
+    patient_key: str
+    studied_at: str
+
+
+@dataclass(frozen=True)
+class PriorResult:
+    """The latest earlier result of a patient: its folder in the results folder, its images in the spool."""
+
+    folder: str
+    files: tuple[Path, ...]
 
 
 class JobQueue:
@@ -184,10 +203,52 @@ class JobQueue:
                 result.report_sop_instance_uid,
             )
 
+    def prior_result(self, job: LeasedJob) -> PriorResult | None:
+        """The patient's result by the same route whose images are the latest made before this study's day.
+
+        By the dates of the studies, not by their arrival. A study that arrives after a later one of its
+        patient is not compared with it, nor is the later one's result made again: a report that was sent
+        stays as it is.
+        """
+        with self._database.reading() as session:
+            row = session.get_one(Job, job.id)
+            ours = session.get(PatientOfStudy, row.study_id)
+            if ours is None:
+                return None
+            found = session.execute(
+                select(MadeResult.folder, Job.series_id)
+                .join(Job, MadeResult.job_id == Job.id)
+                .join(PatientOfStudy, PatientOfStudy.study_id == MadeResult.study_id)
+                .where(
+                    PatientOfStudy.patient_key == ours.patient_key,
+                    PatientOfStudy.studied_at < ours.studied_at[:DATE_LENGTH],
+                    MadeResult.route == row.route,
+                    MadeResult.superseded_by.is_(None),
+                )
+                .order_by(PatientOfStudy.studied_at.desc(), MadeResult.id.desc())
+                .limit(1)
+            ).first()
+            if found is None:
+                return None
+            paths = session.scalars(
+                select(Instance.path).where(Instance.series_id == found.series_id).order_by(Instance.id)
+            )
+            return PriorResult(found.folder, tuple(Path(path) for path in paths))
+
     def finish_examination(
-        self, job: LeasedJob, decisions: Sequence[DecisionRow], orders: Sequence[MeasureOrder]
+        self,
+        job: LeasedJob,
+        decisions: Sequence[DecisionRow],
+        orders: Sequence[MeasureOrder],
+        patient: StudiedPatient | None = None,
     ) -> bool:
         """Keeps the decisions and queues what they ask for.
+
+        Args:
+            job: the examination.
+            decisions: what the routes said.
+            orders: what is to be measured.
+            patient: whose study it is; None where the headers do not say.
 
         Returns:
             False if the job was superseded meanwhile: nothing is kept then.
@@ -197,6 +258,7 @@ class JobQueue:
             row = _leased(session, job)
             if row is None:
                 return False
+            _set_patient(session, row.study_id, patient)
             for decision in decisions:
                 session.add(
                     RouteDecision(
@@ -346,6 +408,15 @@ def _leased(session: Session, job: LeasedJob) -> Job | None:
     """The row, if this very lease still stands."""
     row = session.get_one(Job, job.id)
     return row if row.state is JobState.LEASED and row.attempts == job.attempt else None
+
+
+def _set_patient(session: Session, study_id: int, patient: StudiedPatient | None) -> None:
+    """Takes the place of what an earlier examination of the study found."""
+    session.execute(delete(PatientOfStudy).where(PatientOfStudy.study_id == study_id))
+    if patient is not None:
+        session.add(
+            PatientOfStudy(study_id=study_id, patient_key=patient.patient_key, studied_at=patient.studied_at)
+        )
 
 
 def _current_result(session: Session, study_id: int, route: str) -> MadeResult | None:

@@ -1,7 +1,10 @@
 """The tables: what was received, what was decided, what is to be done, what is to be delivered.
 
 The database is the truth for work; the spool is the truth for pixels. Identifiers are DICOM UIDs; no patient
-data is kept here. Times are seconds since the epoch, UTC. Rows change state only through ``node.database``.
+data is kept here but when a study was made and a key that tells whether two studies are of one patient (see
+``node.priors``). There are no migrations: what is added comes as a table of its own, which an existing
+database gets when it is opened. Times are seconds since the epoch, UTC. Rows change state only through
+``node.database``.
 """
 
 from enum import StrEnum
@@ -63,6 +66,20 @@ class Study(Table):
     first_instance_at: Mapped[float]
     last_instance_at: Mapped[float]
     completed_because: Mapped[str | None]
+
+
+class PatientOfStudy(Table):
+    """Which studies are of one patient, and in which order they were made; only where the headers say so.
+
+    Written when a study is examined: studies examined before there was this table have no row, and no prior.
+    ``studied_at`` is the date and time of the study, YYYYMMDDHHMMSS, on the scanner's clock.
+    """
+
+    __tablename__ = "patient_of_study"
+    __table_args__ = (Index("study_by_patient", "patient_key", "studied_at"),)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), primary_key=True)
+    patient_key: Mapped[str]
+    studied_at: Mapped[str]
 
 
 class Series(Table):

@@ -2,12 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from node.status import NodeStatus, StudyStatus
+
+MEASUREMENTS = "Measurements (research use only - not for diagnosis)"
+
+SIDED_COLUMNS = (
+    ("volume", "volume cm3"),
+    ("fat_fraction", "fat %"),
+    ("mean_hu", "HU"),
+    ("volume_change", "change cm3"),
+    ("disparity_ratio", "loss %"),
+)
 
 
 def status(now: NodeStatus) -> RenderableType:
@@ -30,18 +41,51 @@ def status(now: NodeStatus) -> RenderableType:
 def measurements(result_json: Path) -> RenderableType:
     """The measurements and quality flags of a result.json."""
     result = json.loads(result_json.read_text(encoding="utf-8"))
-    table = Table(title="Measurements (research use only - not for diagnosis)", title_justify="left")
+    rows = result["measurements"]
+    table = _of_both_sides(rows) if any(row["side"] for row in rows) else _one_by_one(rows)
+    flags = [f"{flag['severity']}: {flag['text']}" for flag in result["quality"]]
+    return Group(table, *(escape(line) for line in flags))
+
+
+def _one_by_one(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=MEASUREMENTS, title_justify="left")
     table.add_column("tissue")
     table.add_column("quantity")
     table.add_column("value", justify="right")
     table.add_column("unit")
-    for row in result["measurements"]:
-        value = row["absent_reason"] if row["value"] is None else f"{row['value']:.2f}"
+    for row in rows:
         table.add_row(
-            escape(row["tissue_label"] or ""), escape(row["label"]), escape(value), escape(row["unit"])
+            escape(row["tissue_label"] or ""),
+            escape(row["label"]),
+            escape(_value(row, ".2f")),
+            escape(row["unit"]),
         )
-    flags = [f"{flag['severity']}: {flag['text']}" for flag in result["quality"]]
-    return Group(table, *(escape(line) for line in flags))
+    return table
+
+
+def _of_both_sides(rows: list[dict[str, Any]]) -> Table:
+    """The main figures of each structure, left and right; all of them are in the report."""
+    shown = {row["name"] for row in rows if row["value"] is not None}
+    columns = [(name, words) for name, words in SIDED_COLUMNS if name in shown]
+    of = {(row["tissue"], row["side"], row["name"]): row for row in rows}
+    table = Table(title=MEASUREMENTS, title_justify="left")
+    table.add_column("structure")
+    for _, words in columns:
+        table.add_column(f"{words}, left", justify="right")
+        table.add_column("right", justify="right")
+    for tissue, label in {row["tissue"]: row["tissue_label"] for row in rows if row["tissue"]}.items():
+        cells = [of.get((tissue, side, name)) for name, _ in columns for side in ("left", "right")]
+        if any(cells):
+            table.add_row(
+                escape(label), *("" if cell is None else _value(cell, ".1f", "-") for cell in cells)
+            )
+    return table
+
+
+def _value(row: dict[str, Any], form: str, absent: str | None = None) -> str:
+    if row["value"] is None:
+        return row["absent_reason"] if absent is None else absent
+    return format(row["value"], form)
 
 
 def _count(study: StudyStatus) -> str:

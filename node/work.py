@@ -12,14 +12,42 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from node.jobs import FinishedResult
+from node.clinical import ClinicalRow, read_clinical, rows_for
+from node.config import ConfigurationError
+from node.jobs import FinishedResult, StudiedPatient
+from node.priors import KEYWORDS, studied_patient
 
 if TYPE_CHECKING:
     from dicom_out.objects import WrittenObjects
     from dicom_out.report import ObjectReference
     from inference.facts import SeriesFacts
+    from inference.follow_up import Earlier
+    from inference.fractures import Fracture
+    from inference.pipelines import Pipeline
+    from inference.result import Result
 
 UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What an examination found: of each series for routing, and whose study it is, if that can be told."""
+
+    facts: "list[SeriesFacts]"
+    patient: StudiedPatient | None
+
+
+@dataclass(frozen=True)
+class Prior:
+    """With what a result is compared.
+
+    Attributes:
+        path: folder of the earlier result; also a report of it, or a folder with reports.
+        files: every instance of its series; empty where they are not known.
+    """
+
+    path: Path
+    files: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +61,8 @@ class MeasureRequest:
         bundle: folder of the network it uses; None for the one that Coxa comes with.
         segmentation: ``BINARY`` or ``LABELMAP``.
         supersedes: the result whose report the new one replaces, if there is one.
+        prior: the patient's earlier result, if there is one.
+        clinical: the operator's table of what the images do not say.
     """
 
     files: Sequence[Path]
@@ -41,6 +71,8 @@ class MeasureRequest:
     bundle: Path | None
     segmentation: Literal["BINARY", "LABELMAP"]
     supersedes: FinishedResult | None = None
+    prior: Prior | None = None
+    clinical: Path | None = None
 
 
 def examine(series: Mapping[str, Sequence[Path]], keywords: Collection[str]) -> "list[SeriesFacts]":
@@ -54,6 +86,16 @@ def examine(series: Mapping[str, Sequence[Path]], keywords: Collection[str]) -> 
     ]
 
 
+def examine_study(
+    series: Mapping[str, Sequence[Path]], keywords: Collection[str], secret_file: Path
+) -> Examination:
+    """As ``examine``; also whose study it is, as a key. The identifiers themselves stay in the worker."""
+    facts = examine(series, {*keywords, *KEYWORDS})
+    patient = studied_patient([one.header for one in facts], secret_file.read_bytes())
+    asked = [replace(one, header={key: one.header[key] for key in keywords}) for one in facts]
+    return Examination(asked, patient)
+
+
 def measure(request: MeasureRequest, folder: Path) -> "WrittenObjects":
     """Segments, measures, and writes SEG, SR, overlay and result.json into ``folder``.
 
@@ -64,7 +106,11 @@ def measure(request: MeasureRequest, folder: Path) -> "WrittenObjects":
     from inference.pipelines import load_pipeline
     from inference.volume import read_layout
 
-    result = load_pipeline(request.pipeline, request.bundle)(read_layout(request.files), request.route)
+    pipeline = load_pipeline(request.pipeline, request.bundle)
+    result = pipeline(read_layout(request.files), request.route)
+    if request.prior:
+        result = _compared(result, request.prior, pipeline)
+    result = _with_clinic(result, request.clinical)
     earlier = request.supersedes
     return write_objects(
         result,
@@ -98,6 +144,79 @@ def measure_durably(request: MeasureRequest, results_folder: Path) -> FinishedRe
     return FinishedResult(
         final.name, report.series_instance_uid, report.sop_class_uid, report.sop_instance_uid
     )
+
+
+def _compared(result: "Result", prior: Prior, pipeline: "Pipeline") -> "Result":
+    """What changed since the prior, measured again if another model or version of Coxa had measured it."""
+    from dicom_out.read_back import read_earlier
+    from inference.errors import Refused
+    from inference.follow_up import can_be_compared, compare, made_alike
+    from inference.result import QualityFlag, Severity
+
+    if not can_be_compared(result):
+        return result
+    earlier, why_not = None, ""
+    try:
+        earlier = read_earlier(prior.path, pipeline.model)
+    except Refused as refusal:
+        why_not = refusal.reason
+    if earlier is None or not made_alike(earlier, result):
+        earlier = _measured_again(prior, pipeline, result.provenance.route, earlier) or earlier
+    if earlier is None:
+        flag = QualityFlag("prior_not_compared", Severity.NOTE, why_not)
+        return replace(result, quality=(*result.quality, flag))
+    return compare(result, earlier)
+
+
+def _measured_again(
+    prior: Prior, pipeline: "Pipeline", route: str, known: "Earlier | None"
+) -> "Earlier | None":
+    """The prior by the present model; None where its images are not here any more, or are refused."""
+    from inference.errors import Refused
+    from inference.follow_up import as_earlier
+    from inference.volume import read_layout
+
+    if not prior.files or not all(path.is_file() for path in prior.files):
+        return None
+    try:
+        again = as_earlier(pipeline(read_layout(prior.files), route))
+    except Refused:
+        return None
+    if again is None:
+        return None
+    return replace(again, report_uids=known.report_uids if known else None, remeasured=True)
+
+
+def _with_clinic(result: "Result", table: Path | None) -> "Result":
+    """What is known of fracture, operation and height, from the table and from codes in the images."""
+    from inference.fractures import coded_fractures, with_fractures, with_height
+    from inference.headers import text
+    from inference.result import QualityFlag, Severity
+
+    header = result.frames[0].dataset
+    rows: list[ClinicalRow] = []
+    try:
+        if table is not None:
+            who = (text(header, keyword) for keyword in ("PatientID", "IssuerOfPatientID", "AccessionNumber"))
+            rows = rows_for(read_clinical(table), *who)
+    except ConfigurationError as error:
+        # The table is for all patients: a mistake in it must not keep any of them from being measured.
+        flag = QualityFlag("clinical_table_unusable", Severity.WARNING, " ".join(str(error).split()))
+        result = replace(result, quality=(*result.quality, flag))
+    height_m = next((row.height_m for row in rows if row.height_m), None)
+    if height_m:
+        result = with_height(result, height_m)
+    return with_fractures(result, [*(filter(None, map(_fracture, rows))), *coded_fractures(header)])
+
+
+def _fracture(row: ClinicalRow) -> "Fracture | None":
+    from inference.fractures import Fracture
+    from inference.result import Side
+
+    if not (row.fracture_type or row.fracture_side or row.surgery_date):
+        return None
+    side = Side(row.fracture_side) if row.fracture_side else None
+    return Fracture(row.fracture_type, side, row.surgery_date, "from the clinical table")
 
 
 def _report_of(made: FinishedResult) -> "ObjectReference":

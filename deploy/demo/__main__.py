@@ -59,8 +59,12 @@ def main() -> int:
     return _report(study, pacs.received)
 
 
+def _own_ct() -> bool:
+    return len(sys.argv) > 1
+
+
 def _ct() -> list[Path]:
-    if len(sys.argv) > 1:
+    if _own_ct():
         return instances(Path(sys.argv[1]))
     with console.status("Drawing a schematic hip CT"):
         return write_schematic_hip(OUTPUT / "ct")
@@ -80,6 +84,9 @@ def _write_config(pacs_port: int, node_port: int) -> Path:
     settings["peers"] = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs_port}]
     settings["completion"]["quiet_s"] = 1
     settings["destinations"] = ["pacs"]
+    if not _own_ct():
+        # The schematic hip has no single muscles.
+        settings["routes"] = [route for route in settings["routes"] if route["name"] == "hip-tissue"]
     path = OUTPUT / "config.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return path
@@ -127,12 +134,14 @@ def _report(study: StudyStatus, received: list[Path]) -> int:
             console.print(escape(line))
         console.print(steps)
         return 1
-    folder = OUTPUT / "node" / "results" / study.results[0].folder
-    console.print(tables_for_people.measurements(folder / "result.json"))
+    folders = [OUTPUT / "node" / "results" / result.folder for result in study.results]
+    for folder in folders:
+        console.print(tables_for_people.measurements(folder / "result.json"))
     console.print(steps)
     for path in received:
         console.print(f"At the PACS: {path}", soft_wrap=True)
-    console.print(f"Overlay: {folder / 'overlay.png'}", soft_wrap=True)
+    for folder in folders:
+        console.print(f"Overlay: {folder / 'overlay.png'}", soft_wrap=True)
     return 0 if received else 1
 
 

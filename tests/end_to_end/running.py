@@ -17,6 +17,7 @@ from node.config import Peer, load_settings
 from node.database import Database
 from node.scu import PeerError, echo
 from node.status import StudyStatus, read_status
+from tests.conftest import REPOSITORY
 from tests.ports import free_port
 
 COXA = Path(sys.executable).parent / "coxa"
@@ -37,8 +38,14 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 120) -> An
     raise AssertionError(f"Not within {timeout_s} s: {what}")
 
 
+def default_routes(*names: str) -> list[dict[str, Any]]:
+    """Routes of the packaged configuration."""
+    document = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    return [route for route in document["routes"] if route["name"] in names]
+
+
 class RunningNode:
-    """A node with its own folder; it can be killed and started again."""
+    """A node with its own folder; it can be killed and started again. By default it measures hip tissue."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +57,7 @@ class RunningNode:
             "completion": {"quiet_s": 1},
             "retry": {"attempts": 5, "first_delay_s": 0.1, "longest_delay_s": 1},
             "delivery": {"first_delay_s": 0.2, "longest_delay_s": 1, "give_up_after_s": 600},
+            "routes": default_routes("hip-tissue"),
         }
         for name, section in settings.items():
             document[name] = {**document.get(name, {}), **section} if isinstance(section, dict) else section

@@ -48,7 +48,7 @@ def test_the_data_folder_is_relative_to_its_file(tmp_path: Path, monkeypatch: py
 
 def test_a_routes_bundle_is_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
-    (route,) = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))["routes"]
+    route, *_ = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))["routes"]
     settings = load_settings(write(tmp_path, {"routes": [route | {"bundle": "own"}]}))
     assert settings.route("hip-tissue").bundle == tmp_path / "own"
 

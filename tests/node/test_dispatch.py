@@ -88,7 +88,7 @@ def test_a_damaged_model_is_said_in_its_own_words(
     def examine(*_: object) -> None:
         raise BundleError("model.safetensors is damaged. Install Coxa again.")
 
-    monkeypatch.setattr(work, "examine", examine)
+    monkeypatch.setattr(work, "examine_study", examine)
     complete(database)
     dispatcher.start()
     assert ended(database).jobs[0].endswith("failed: model.safetensors is damaged. Install Coxa again.")

@@ -16,7 +16,7 @@ from tests.series import Grid, write_series
 
 
 def with_bundle(folder: Path, bundle: Path) -> Path:
-    (route,) = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))["routes"]
+    route, *_ = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))["routes"]
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump({"routes": [route | {"bundle": str(bundle)}]}), encoding="utf-8")
     return config
