@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from inference.bundle import WEIGHTS
-from inference.networks.dense_unet import DenseUNet
-from inference.tissue_protocol import Tissue
 
 SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
@@ -22,14 +21,41 @@ SCHEMA = (
 
 
 @dataclass(frozen=True)
-class BundleMetadata:
-    """What is said about a network.
+class NetworkMetadata:
+    """What follows from a network's task and settings.
 
     Attributes:
-        network: arguments of ``DenseUNet``.
-        windows_hu: the input channels.
-        pixel_mm: edge of the pixels it was trained on.
+        task: a line about it.
+        image_classes: what is in the input.
+        channels: of the input, by name.
+        value_range: of the input.
+        spatial_shape: numbers, or rules such as ``16*n``.
+        labels: names by value, without background.
+        references: to the literature.
+        coxa: what ``inference`` needs to run it, besides name, version, labels and weights.
+        network_def: how MONAI makes it.
+        inferer: how MONAI runs it.
+    """
+
+    task: str
+    image_classes: str
+    channels: Sequence[str]
+    value_range: tuple[float, float]
+    spatial_shape: Sequence[str | int]
+    labels: Mapping[int, str]
+    references: Sequence[str]
+    coxa: Mapping[str, Any]
+    network_def: Mapping[str, Any]
+    inferer: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BundleMetadata:
+    """What is said about a model.
+
+    Attributes:
         eval_metrics: of the weights written, by name.
+        weights: in which precision they are written.
     """
 
     name: str
@@ -37,10 +63,9 @@ class BundleMetadata:
     description: str
     authors: str
     copyright: str
-    network: Mapping[str, Any]
-    windows_hu: Sequence[tuple[float, float]]
-    pixel_mm: float
+    network: NetworkMetadata
     eval_metrics: Mapping[str, float]
+    weights: Literal["float32", "float16"] = "float32"
 
 
 def write_bundle(
@@ -55,7 +80,7 @@ def write_bundle(
 
     Args:
         folder: of the bundle.
-        weights: state of the network, written as float32.
+        weights: state of the network.
         metadata: goes into ``configs/metadata.json``.
         train_config: plain values, kept in ``configs/train.json``: how it was trained.
         model_card: Markdown.
@@ -66,7 +91,11 @@ def write_bundle(
     for part in ("configs", "models", "docs"):
         (unfinished / part).mkdir(parents=True)
 
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    dtype = getattr(torch, metadata.weights)
+    plain = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in weights.items()
+    }
     content = safetensors.torch.save(plain)
     (unfinished / WEIGHTS).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -86,10 +115,9 @@ def write_bundle(
 
 
 def _metadata(metadata: BundleMetadata, weights_sha256: str) -> dict[str, Any]:
-    labels = {str(tissue.value): tissue.name.lower() for tissue in Tissue}
-    windows = [list(window) for window in metadata.windows_hu]
-    channels = [f"{low:g} to {high:g} HU" for low, high in metadata.windows_hu]
-    shape = [f"{DenseUNet(**metadata.network).multiple}*n"] * 2
+    network = metadata.network
+    labels = {str(value): name for value, name in network.labels.items()}
+    shape = list(network.spatial_shape)
     return {
         "schema": SCHEMA,
         "version": metadata.version,
@@ -99,37 +127,35 @@ def _metadata(metadata: BundleMetadata, weights_sha256: str) -> dict[str, Any]:
         "numpy_version": version("numpy"),
         "required_packages_version": {"safetensors": version("safetensors")},
         "name": metadata.name,
-        "task": "Seven tissues of hip and thigh in axial CT",
+        "task": network.task,
         "description": metadata.description,
         "authors": metadata.authors,
         "copyright": metadata.copyright,
         "intended_use": "Research use only.",
         "data_type": "DICOM",
-        "image_classes": "CT in HU, one channel a window, each clipped and scaled to -1 .. 1",
+        "image_classes": network.image_classes,
         "label_classes": "; ".join(f"{value} {name}" for value, name in labels.items()),
-        "pred_classes": f"logits of {len(labels) + 1} classes: 0 none of the tissues; then as label_classes",
+        "pred_classes": f"logits of {len(labels) + 1} classes: 0 none of the labels; then as label_classes",
         "eval_metrics": dict(metadata.eval_metrics),
-        "references": ["Imani 2025, sections 2.3 and 2.4: seven tissues of the hip by a Dense U-Net"],
+        "references": list(network.references),
         "network_data_format": {
-            "inputs": {"image": _format("hounsfield", shape, [-1, 1], channels)},
+            "inputs": {"image": _format("hounsfield", shape, network.value_range, network.channels)},
             "outputs": {"pred": _format("segmentation", shape, [], ["background", *labels.values()])},
         },
         "coxa": {
             "name": metadata.name,
             "version": metadata.version,
-            "network": dict(metadata.network),
-            "pixel_mm": metadata.pixel_mm,
-            "windows_hu": windows,
+            **network.coxa,
             "labels": labels,
             "weights_sha256": weights_sha256,
-            "weights_dtype": "float32",
+            "weights_dtype": metadata.weights,
             "research_use_only": True,
         },
     }
 
 
 def _format(
-    meaning: str, shape: Sequence[str], value_range: Sequence[float], channels: Sequence[str]
+    meaning: str, shape: Sequence[str | int], value_range: Sequence[float], channels: Sequence[str]
 ) -> dict[str, Any]:
     return {
         "type": "image",
@@ -145,13 +171,14 @@ def _format(
 
 
 def _inference(metadata: BundleMetadata) -> dict[str, Any]:
+    # load_state_dict copies into the network's own float32, whatever the precision of the file.
     return {
         "imports": ["$import torch", "$from safetensors.torch import load_file"],
         "bundle_root": ".",
         "device": "$torch.device('cpu')",
-        "network_def": {"_target_": "inference.networks.dense_unet.DenseUNet", **metadata.network},
+        "network_def": dict(metadata.network.network_def),
         "weights": f"$load_file(@bundle_root + '/{WEIGHTS.as_posix()}')",
         "initialize": ["$@network_def.load_state_dict(@weights)"],
         "network": "$@network_def.to(@device).eval()",
-        "inferer": {"_target_": "SimpleInferer"},
+        "inferer": dict(metadata.network.inferer),
     }

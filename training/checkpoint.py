@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from training.errors import TrainingError
@@ -21,12 +21,12 @@ class State:
         averaged: moving average of the network's weights, where one is kept.
         step: steps done.
         seconds: spent on them, validation included, over all runs.
-        best_dsc: mean over the tissues, of ``best``.
+        best_dsc: mean over what is validated, of ``best``.
         best: weights that validated best, or none yet.
     """
 
     network: nn.Module
-    optimiser: Adam
+    optimiser: AdamW
     averaged: AveragedModel | None = None
     step: int = 0
     seconds: float = 0.0

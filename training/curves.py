@@ -1,4 +1,4 @@
-"""Draws the log of a training: loss and learning rate above, DSC of each tissue below."""
+"""Draws the log of a training: loss and learning rate above, DSC of each structure below."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.log import MEAN_DSC, VALIDATED, read_log
+from training.log import MEAN_DSC, dsc_name, read_log
+
+COLOURS = 10
+"""Of Matplotlib's own cycle; then they begin again, in another style."""
+
+STYLES = ("-", "--", ":")
 
 
 def draw_curves(log: Path, picture: Path) -> None:
@@ -24,12 +29,14 @@ def draw_curves(log: Path, picture: Path) -> None:
     rate = above.twinx()
     _line(rate, rows, "learning_rate", color="tab:gray", linestyle=":")
     rate.set_ylabel("learning rate (dotted)")
-    for tissue, column in VALIDATED.items():
-        _line(below, rows, column, label=tissue.name.lower().replace("_", " "))
+    scored = {column: name for column in rows[0] if (name := dsc_name(column))}
+    for number, (column, name) in enumerate(scored.items()):
+        style = STYLES[number // COLOURS % len(STYLES)]
+        _line(below, rows, column, label=name.replace("_", " "), linestyle=style)
     _line(below, rows, MEAN_DSC, label="mean", color="black", linewidth=2)
     below.set(xlabel="step", ylabel="DSC in validation", ylim=(0, 1))
     below.grid(alpha=0.3)
-    below.legend(loc="lower right", fontsize="small")
+    below.legend(loc="lower right", fontsize="x-small", ncols=2)
     figure.savefig(picture, dpi=100)
 
 

@@ -1,4 +1,4 @@
-"""Batches of slices for the loop, which does not know where they come from."""
+"""Batches of slices or of blocks for the loop, which does not know where they come from."""
 
 import itertools
 import signal
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-Slices = tuple[Tensor, Tensor]
-"""HU, float32, and labels, uint8, values of ``Tissue``; both (slice, row, column)."""
+Batch = tuple[Tensor, Tensor]
+"""HU, float32, and labels, uint8. Of tissues: both (slice, row, column), values of ``Tissue``. Of muscles:
+both (block, slice, row, column), indices into ``training.synthesis.muscle_truth.TRUTHS``."""
 
 AIR_HU = -1000.0
 
@@ -25,7 +26,7 @@ class Source(Protocol):
         """How many are one epoch."""
         ...
 
-    def batches(self, first: int) -> Iterator[Slices]:
+    def batches(self, first: int) -> Iterator[Batch]:
         """Endless batches from number ``first`` on."""
         ...
 
@@ -33,9 +34,21 @@ class Source(Protocol):
 class BatchMaker(Protocol):
     """Makes batch ``number`` of an endless stream, the same each time."""
 
-    def make(self, number: int) -> Slices:
+    def make(self, number: int) -> Batch:
         """A batch."""
         ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Both sides of a training.
+
+    Attributes:
+        validation: empty where the configuration has none.
+    """
+
+    training: Source
+    validation: Sequence[Batch]
 
 
 @dataclass(frozen=True)
@@ -46,11 +59,11 @@ class Made:
     batches_per_epoch: int
     workers: int = 0
 
-    def batches(self, first: int) -> Iterator[Slices]:
+    def batches(self, first: int) -> Iterator[Batch]:
         """Endless batches from number ``first`` on."""
         return iter(_loader(self.maker, itertools.count(first), self.workers))
 
-    def some(self, count: int) -> list[Slices]:
+    def some(self, count: int) -> list[Batch]:
         """The first ``count`` batches."""
         return list(_loader(self.maker, range(count), self.workers))
 
@@ -73,7 +86,7 @@ class Kept:
         """The last batch of an epoch may be smaller."""
         return -(-len(self.slices) // self.batch)
 
-    def batches(self, first: int) -> Iterator[Slices]:
+    def batches(self, first: int) -> Iterator[Batch]:
         """Endless batches from number ``first`` on."""
         for number in itertools.count(first):
             epoch, part = divmod(number, self.batches_per_epoch)
@@ -94,7 +107,7 @@ class InTurn:
         """As many as the sources have together."""
         return sum(source.batches_per_epoch for source in self.sources)
 
-    def batches(self, first: int) -> Iterator[Slices]:
+    def batches(self, first: int) -> Iterator[Batch]:
         """Endless batches from number ``first`` on."""
         count = len(self.sources)
         given = [-(-(first - place) // count) for place in range(count)]
@@ -103,7 +116,7 @@ class InTurn:
             yield next(streams[number % count])
 
 
-def together(slices: Sequence[tuple[Tensor, Tensor]]) -> Slices:
+def together(slices: Sequence[tuple[Tensor, Tensor]]) -> Batch:
     """Put slices of any size into one batch, with air beside the smaller ones.
 
     Args:
@@ -123,15 +136,15 @@ def seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-class _Numbered(Dataset[Slices]):
+class _Numbered(Dataset[Batch]):
     def __init__(self, maker: BatchMaker) -> None:
         self._maker = maker
 
-    def __getitem__(self, number: int) -> Slices:
+    def __getitem__(self, number: int) -> Batch:
         return self._maker.make(number)
 
 
-def _loader(maker: BatchMaker, numbers: Iterable[int], workers: int) -> DataLoader[Slices]:
+def _loader(maker: BatchMaker, numbers: Iterable[int], workers: int) -> DataLoader[Batch]:
     return DataLoader(
         _Numbered(maker), batch_size=None, sampler=numbers, num_workers=workers, worker_init_fn=_begin_worker
     )

@@ -2,17 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from training.cases import Case, read_cases
-from training.config import CaseData, SourceData
+from training.config import CaseData
 from training.sources import require_known
 from training.synthesis.people import Person, load_people
 from training.synthesis.variation import Variation, load_variation
 from training.synthesize import synthetic_cases
+from training.tissue_config import SourceData
+
+CasesT = TypeVar("CasesT", covariant=True)
 
 
-class Domain(Protocol):
+class Domain(Protocol[CasesT]):
     """People of one place or one kind of scanner."""
 
     @property
@@ -20,7 +23,7 @@ class Domain(Protocol):
         """Names of everyone whom the configuration does not leave out."""
         ...
 
-    def cases(self, subjects: Collection[str]) -> list[Case]:
+    def cases(self, subjects: Collection[str]) -> CasesT:
         """Their cases, always the same."""
         ...
 
@@ -68,7 +71,7 @@ class SyntheticPeople:
         ]
 
 
-def open_domain(data: SourceData, seed: int, cases_per_person: int) -> Domain:
+def open_domain(data: SourceData, seed: int, cases_per_person: int) -> Domain[list[Case]]:
     """Read the cases or the anatomies of a training's data.
 
     Raises:

@@ -14,7 +14,7 @@ from inference.tissue_protocol import Tissue
 from training.evaluate import JudgedCase
 from training.gate import POOR_DSC, judge_gate
 from training.metrics import METRICS, TissueScore
-from training.summary import Spread, Summary, over_cases, over_tissues
+from training.summary import Summary, json_number, over_cases, over_tissues
 from training.tables import NAMES, RESEARCH_USE_ONLY
 
 SCORES, SUMMARY, PLOT = "metrics.csv", "summary.json", "dsc.png"
@@ -35,7 +35,7 @@ def write_evaluation(folder: Path, judged: Sequence[JudgedCase], about: Mapping[
     _plot(judged).savefig(folder / PLOT, dpi=150)
     summary = _summary(over_cases([case.scores for case in judged]), len(judged), about)
     gate = asdict(judge_gate(judged))
-    summary["gate"] = gate | {"correlation": _number(gate["correlation"])}
+    summary["gate"] = gate | {"correlation": json_number(gate["correlation"])}
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     unfinished = folder / f".{SCORES}.part"
     with unfinished.open("w", newline="", encoding="utf-8") as file:
@@ -75,24 +75,15 @@ def _rows(judged: Sequence[JudgedCase]) -> Iterable[tuple[object, ...]]:
 def _summary(summary: Summary, cases: int, about: Mapping[str, object]) -> dict[str, object]:
     return {
         "about": {**about, "cases": cases, "use": RESEARCH_USE_ONLY},
-        "mean_over_tissues": {metric: _number(over_tissues(summary, metric)) for metric in METRICS},
+        "mean_over_tissues": {metric: json_number(over_tissues(summary, metric)) for metric in METRICS},
         "tissues": {
             tissue.name.lower(): {
-                **{metric: _spread(found.metric(metric)) for metric in METRICS},
+                **{metric: found.metric(metric).as_json() for metric in METRICS},
                 "missed_slices": found.missed_slices,
             }
             for tissue, found in summary.items()
         },
     }
-
-
-def _spread(spread: Spread) -> dict[str, float | int | None]:
-    return {"mean": _number(spread.mean), "sd": _number(spread.sd), "cases": spread.count}
-
-
-def _number(value: float) -> float | None:
-    """JSON has no nan."""
-    return None if math.isnan(value) else value
 
 
 def _plot(judged: Sequence[JudgedCase]) -> Figure:

@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from training.bundle_writer import BundleMetadata, write_bundle
-from training.config import TrainingConfig
-from training.validation import CLASSES
+from training.network_metadata import network_metadata
+from training.tasks import AnyTraining
 
 
 def export(
-    config: TrainingConfig, folder: Path, weights: Mapping[str, Tensor], eval_metrics: Mapping[str, float]
+    config: AnyTraining, folder: Path, weights: Mapping[str, Tensor], eval_metrics: Mapping[str, float]
 ) -> None:
     """Write the bundle.
 
@@ -27,27 +27,20 @@ def export(
         about.description,
         about.authors,
         about.copyright,
-        network_arguments(config),
-        config.windows_hu,
-        config.pixel_mm,
+        network_metadata(config),
         eval_metrics,
+        about.weights,
     )
     card, licence = (path.read_text(encoding="utf-8") for path in (about.model_card, about.licence))
     write_bundle(folder, weights, metadata, _published(config), card, licence)
 
 
-def network_arguments(config: TrainingConfig) -> dict[str, Any]:
-    """For ``DenseUNet``."""
-    return {"in_channels": len(config.windows_hu), "classes": CLASSES} | config.network.model_dump(
-        mode="json"
-    )
-
-
-def _published(config: TrainingConfig) -> dict[str, Any]:
+def _published(config: AnyTraining) -> dict[str, Any]:
     """What a bundle says of its training: no paths, and no names of subjects, who may be patients."""
     document = config.model_dump(mode="json", exclude={"output", "bundle", "device", "threads"})
+    hidden = ("anatomy", "cache", "variation", "workers", "cases", "people", "leave_out", "weights")
     for part in document["data"].get("parts", [document["data"]]):
-        for key in ("anatomy", "cache", "variation", "workers", "cases", "people", "leave_out"):
+        for key in hidden:
             part.pop(key, None)
     if document["validation"]:
         del document["validation"]["people"]

@@ -7,29 +7,22 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from monai.losses.dice import DiceCELoss
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from inference.networks.dense_unet import DenseUNet
 from training import checkpoint
 from training.checkpoint import State
-from training.config import TrainingConfig
 from training.curves import draw_curves
-from training.data import Slices, Source
+from training.data import Batch, Source
 from training.errors import TrainingError
-from training.export import export, network_arguments
-from training.forward import Forward, device_for
-from training.log import MEAN_DSC, VALIDATED, TrainingLog
+from training.export import export
+from training.log import MEAN_DSC, TrainingLog
 from training.progress import Report
 from training.schedule import learning_rate
-from training.validation import tissue_dsc
+from training.tasks import AnyTraining, task_of
 
 CHECKPOINT, LOG, CURVES, BUNDLE = "checkpoint.pt", "log.csv", "curves.png", "bundle"
 """In the output folder."""
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Of logits, (slice, class, row, column), and labels, (slice, row, column)."""
 
 MAY_CHANGE: Any = {
     **dict.fromkeys(("length", "output", "device", "threads", "bundle"), True),
@@ -41,10 +34,10 @@ MAY_CHANGE: Any = {
 
 
 def fit(
-    config: TrainingConfig,
+    config: AnyTraining,
     people: Sequence[str],
     source: Source,
-    validation: Sequence[Slices],
+    validation: Sequence[Batch],
     report: Report,
     stop: Callable[[], bool],
 ) -> bool:
@@ -70,10 +63,10 @@ def fit(
 class _Training:
     def __init__(
         self,
-        config: TrainingConfig,
+        config: AnyTraining,
         people: Sequence[str],
         source: Source,
-        validation: Sequence[Slices],
+        validation: Sequence[Batch],
         report: Report,
     ) -> None:
         self.config, self.source, self.validation, self.report = config, source, validation, report
@@ -81,22 +74,21 @@ class _Training:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        device = device_for(config.device)
-        network = DenseUNet(**network_arguments(config)).to(device)
-        if config.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.forward = Forward(
-            device, config.windows_hu, network.multiple, config.precision, config.channels_last
+        self.task = task_of(config)
+        network, optimiser = self.task.network, config.optimiser
+        self.state = State(
+            network,
+            torch.optim.AdamW(
+                network.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay
+            ),
         )
-        self.loss = _loss(config)
-        self.state = State(network, torch.optim.Adam(network.parameters(), lr=config.optimiser.learning_rate))
         if config.ema_decay is not None:
             self.state.averaged = _averaged(network, config.ema_decay)
         self.path = config.output / CHECKPOINT
         self.settings = config.model_dump(mode="json", exclude=MAY_CHANGE) | {"people": list(people)}
         if self.path.exists():
             checkpoint.load(self.state, self.settings, self.path)
-        self.log = TrainingLog(config.output / LOG, self.state.step)
+        self.log = TrainingLog(config.output / LOG, self.state.step, self.task.scores)
         self.losses: list[float] = []
 
     @property
@@ -124,15 +116,16 @@ class _Training:
         if self.done >= 1:
             self._export()
 
-    def _step(self, slices: Slices, rate: float) -> None:
-        hu, labels = slices
-        state = self.state
+    def _step(self, batch: Batch, rate: float) -> None:
+        state, clip_norm = self.state, self.config.optimiser.clip_norm
         state.network.train()
         for group in state.optimiser.param_groups:
             group["lr"] = rate
-        loss = self.loss(self.forward(state.network, hu), labels.long().to(self.forward.device))
+        loss = self.task.loss(state.network, batch)
         state.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(state.network.parameters(), clip_norm)
         state.optimiser.step()
         if state.averaged is not None:
             state.averaged.update_parameters(state.network)
@@ -170,14 +163,12 @@ class _Training:
 
     def _validate(self) -> dict[str, float]:
         network = self.state.judged().eval()
-        dsc = tissue_dsc(lambda hu: self.forward(network, hu), self.validation)
-        # A tissue that is nowhere and found nowhere is not held against the network.
-        mean = fmean(value for value in dsc.values() if isfinite(value))
-        if mean > self.state.best_dsc:
-            self.state.best_dsc = mean
+        scores = self.task.validate(network, self.validation)
+        if scores[MEAN_DSC] > self.state.best_dsc:
+            self.state.best_dsc = scores[MEAN_DSC]
             self.state.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             self._export()
-        return {MEAN_DSC: mean} | {VALIDATED[tissue]: value for tissue, value in dsc.items()}
+        return scores
 
     def _save(self) -> None:
         checkpoint.save(self.state, self.settings, self.path)
@@ -188,14 +179,6 @@ class _Training:
             export(self.config, folder, state.judged().state_dict(), {})
         else:
             export(self.config, folder, state.best, {"val_mean_dice": state.best_dsc})
-
-
-def _loss(config: TrainingConfig) -> Loss:
-    if config.loss == "cross_entropy":
-        return nn.CrossEntropyLoss()
-    # Over the whole batch: not every slice has every tissue.
-    both = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
-    return lambda logits, labels: both(logits, labels[:, None])
 
 
 def _averaged(network: nn.Module, decay: float) -> AveragedModel:

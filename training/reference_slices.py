@@ -16,7 +16,6 @@ from rich.table import Table
 from inference.anatomy import find_anatomy
 from inference.errors import Refused
 from inference.femoral_neck import find_reference_slice
-from training.config import SyntheticData, TrainingConfig
 from training.data import seed_of
 from training.errors import ConfigurationError
 from training.sources import require_known
@@ -24,6 +23,7 @@ from training.synthesis.generator import Generator, SyntheticSeries
 from training.synthesis.people import load_people
 from training.synthesis.variation import load_variation
 from training.tables import RESEARCH_USE_ONLY
+from training.tissue_config import SyntheticData, TissueTraining
 
 SERIES = 2000
 """Stream of the seed, beyond those of training, validation and cases."""
@@ -48,7 +48,7 @@ class Found:
 
 
 def judge_reference_slices(
-    config: TrainingConfig, count: int, out: Path | None, console: Console, varied: Path | None = None
+    config: TissueTraining, count: int, out: Path | None, console: Console, varied: Path | None = None
 ) -> Table:
     """Draw series, look for their reference slice as the product does, and compare.
 

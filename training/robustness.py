@@ -16,14 +16,16 @@ from rich.table import Table
 
 from training import published
 from training.cases import Case
-from training.config import CaseData, MixedData, Section, SourceData, changed, load_config
+from training.config import CaseData, Section, changed
 from training.cross_validate import without
 from training.domains import Domain, open_domain
 from training.errors import ConfigurationError
-from training.experiments import Laboratory, Trained
+from training.evaluate import JudgedCase
+from training.experiments import TissueLaboratory, Trained
 from training.folds import split_by_subject
-from training.summary import Summary
+from training.summary import Summary, over_cases
 from training.tables import Experiment, markdown, side_by_side
+from training.tissue_config import MixedData, SourceData, load_config
 
 TABLE = "table2.md"
 
@@ -59,7 +61,7 @@ class RobustnessConfig(Section):
     output: Path
 
 
-def robustness(config: RobustnessConfig, laboratory: Laboratory, console: Console) -> list[Table]:
+def robustness(config: RobustnessConfig, laboratory: TissueLaboratory, console: Console) -> list[Table]:
     """Train twice and test three times; what is finished is not repeated.
 
     Returns:
@@ -76,15 +78,16 @@ def robustness(config: RobustnessConfig, laboratory: Laboratory, console: Consol
         )
     a, b = _open(config, base.seed)
 
-    def trained(folder: str, data: SourceData | MixedData) -> Trained:
+    def trained(folder: str, data: SourceData | MixedData) -> Trained[Sequence[Case], JudgedCase]:
         return Trained(changed(base, data=data, output=config.output / folder), laboratory, console)
 
-    def tested(network: Trained, folder: str, parts: Sequence[_Part]) -> Summary:
+    def tested(network: Trained[Sequence[Case], JudgedCase], folder: str, parts: Sequence[_Part]) -> Summary:
         console.rule(folder.replace("-", " "))
         tested_on = [part.described() for part in parts]
-        return network.test(
+        judged = network.test(
             config.output / folder, tested_on, lambda: [case for part in parts for case in part.cases()]
         )
+        return over_cases([case.scores for case in judged])
 
     on_a = trained("trained-on-a", a.training_data)
     mixed = MixedData(kind="mixed", parts=(a.training_data, b.training_data))
@@ -106,7 +109,7 @@ class _Part:
     """Some people of a domain, to be tested on."""
 
     settings: DomainSettings
-    domain: Domain
+    domain: Domain[list[Case]]
     subjects: Sequence[str]
     cases_per_person: int
 
@@ -126,7 +129,7 @@ class _Split:
     """A domain, some of its people held out."""
 
     settings: DomainSettings
-    domain: Domain
+    domain: Domain[list[Case]]
     held_out: Sequence[str]
     cases_per_person: int
 

@@ -1,4 +1,4 @@
-"""Opens what a configuration says to train and to validate on."""
+"""Opens what a configuration of hip tissue says to train and to validate on."""
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,33 +7,21 @@ import torch
 from torch import Tensor
 
 from inference.femoral_neck import SLICES_BESIDE
-from training.cases import case_folders, read_cases
-from training.config import CaseData, MixedData, SyntheticData, TrainingConfig
-from training.data import InTurn, Kept, Made, Slices, Source, seed_of, together
+from training.cases import read_cases
+from training.config import CaseData
+from training.data import Batch, InTurn, Kept, Made, Opened, seed_of, together
 from training.errors import TrainingError
 from training.forward import device_for
 from training.synthesis.generator import Generator
-from training.synthesis.label_maps import people_in
 from training.synthesis.people import Person, load_people
 from training.synthesis.variation import load_variation
+from training.tissue_config import MixedData, SyntheticData, TissueTraining
 
 TRAINING, VALIDATION, STREAMS = 0, 1, 2
 """Streams of the seed, one pair for each part of mixed data: no slice is in two."""
 
 
-@dataclass(frozen=True)
-class Opened:
-    """Both sides of a training.
-
-    Attributes:
-        validation: empty where the configuration has none.
-    """
-
-    training: Source
-    validation: Sequence[Slices]
-
-
-def open_sources(config: TrainingConfig) -> Opened:
+def open_slices(config: TissueTraining) -> Opened:
     """Read the anatomies or the cases, and make what is made before the first step.
 
     Raises:
@@ -47,25 +35,7 @@ def open_sources(config: TrainingConfig) -> Opened:
     return _open(config, config.data, 0)
 
 
-def people_seen(config: TrainingConfig) -> list[str]:
-    """Who is in the data to train and to validate on, and with cases in which, as the folders name them.
-
-    Raises:
-        training.synthesis.label_maps.LabelMapError: a folder holds no label maps.
-    """
-    parts = config.data.parts if isinstance(config.data, MixedData) else (config.data,)
-    validated_on = config.validation.people if config.validation is not None else ()
-    seen = []
-    for data in parts:
-        if isinstance(data, CaseData):
-            named = [(path.parent.name, f"/{path.name}") for path in case_folders(data.cases)]
-        else:
-            named = [(name, "") for name in data.people or people_in(data.anatomy)]
-        seen += [name + case for name, case in named if name not in data.leave_out or name in validated_on]
-    return seen
-
-
-def _open(config: TrainingConfig, data: SyntheticData | CaseData, part: int) -> Opened:
+def _open(config: TissueTraining, data: SyntheticData | CaseData, part: int) -> Opened:
     return _cases(config, data) if isinstance(data, CaseData) else _synthetic(config, data, part)
 
 
@@ -77,14 +47,14 @@ class _Synthesis:
     batch: int
     pixel_mm: float
 
-    def make(self, number: int) -> Slices:
+    def make(self, number: int) -> Batch:
         """Batch ``number`` depends on nothing that was made before it."""
         self.generator.reseed(seed_of(self.seed, self.stream, number))
         made = self.generator.slices(self.batch)
         return resampled(made.hu, made.labels, (made.pixel_mm, made.pixel_mm), self.pixel_mm)
 
 
-def _synthetic(config: TrainingConfig, data: SyntheticData, part: int) -> Opened:
+def _synthetic(config: TissueTraining, data: SyntheticData, part: int) -> Opened:
     everyone = {person.name: person for person in load_people(data.anatomy, data.cache)}
     variation = load_variation(data.variation or "default")
     known = f"{data.anatomy} has {', '.join(everyone)}"
@@ -102,7 +72,7 @@ def _synthetic(config: TrainingConfig, data: SyntheticData, part: int) -> Opened
         synthesis = _Synthesis(generator, config.seed, stream, batch, config.pixel_mm)
         return Made(synthesis, -(-(data.slices_per_epoch or batch) // batch), data.workers)
 
-    validation: list[Slices] = []
+    validation: list[Batch] = []
     if config.validation is not None and config.validation.slices is not None:
         names = require_known(
             config.validation.people or tuple(trained_on), everyone, f"validation.people; {known}"
@@ -127,7 +97,7 @@ def _reference_slices(generator: Generator, pixel_mm: float) -> Iterator[tuple[T
     return zip(hu, labels, strict=True)
 
 
-def _cases(config: TrainingConfig, data: CaseData) -> Opened:
+def _cases(config: TissueTraining, data: CaseData) -> Opened:
     slices: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for case in read_cases(data.cases):
         hu, labels = resampled(

@@ -30,6 +30,15 @@ class Spread:
         sd = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else math.nan
         return cls(mean, sd, len(numbers))
 
+    def as_json(self) -> dict[str, float | int | None]:
+        """For files."""
+        return {"mean": json_number(self.mean), "sd": json_number(self.sd), "cases": self.count}
+
+
+def json_number(value: float) -> float | None:
+    """JSON has no nan."""
+    return None if math.isnan(value) else value
+
 
 @dataclass(frozen=True)
 class TissueSummary:

@@ -10,12 +10,12 @@ from rich.progress import track
 
 from inference.femoral_neck import SLICES_BESIDE
 from training.cases import Case, write_case
-from training.config import SyntheticData, TrainingConfig
 from training.data import seed_of
 from training.errors import ConfigurationError, TrainingError
 from training.synthesis.generator import Generator
 from training.synthesis.people import Person, load_people
 from training.synthesis.variation import Variation, load_variation
+from training.tissue_config import SyntheticData, TissueTraining
 
 CASES = 1000
 """Stream of the seed, beyond those of training and validation: no patient is in two."""
@@ -36,7 +36,7 @@ def synthetic_cases(person: Person, variation: Variation, seed: int, count: int)
 
 def write_synthetic_cases(
     folder: Path,
-    config: TrainingConfig,
+    config: TissueTraining,
     names: Sequence[str],
     count: int,
     console: Console,

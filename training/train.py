@@ -5,18 +5,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.config import TrainingConfig
 from training.errors import Stopped
 from training.loop import BUNDLE, CHECKPOINT, fit
 from training.progress import shown
-from training.sources import open_sources, people_seen
 from training.stopping import stop_asked
+from training.tasks import AnyTraining, open_sources, people_seen
 
 FINISHED = "finished.json"
 """In the output folder: the configuration and the people, once their training has come to its end."""
 
 
-def train(config: TrainingConfig, console: Console) -> Path:
+def train(config: AnyTraining, console: Console) -> Path:
     """Train to the end, from the checkpoint in the output folder where there is one.
 
     Nothing is done where a training with the same configuration on the same people has come to its end in
@@ -31,7 +30,7 @@ def train(config: TrainingConfig, console: Console) -> Path:
     Raises:
         Stopped: on SIGTERM or Ctrl-C, after the step under way; the checkpoint has all.
         TrainingError: training cannot begin or go on.
-        training.cases.CaseError: a case cannot be read.
+        training.case_files.CaseError: a case cannot be read.
     """
     finished = config.output / FINISHED
     people = people_seen(config)

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from inference.tissue_protocol import Tissue
-from training.data import Slices
+from training.data import Batch
 
 CLASSES = len(Tissue) + 1
 """The tissues and what is none of them."""
 
 
 @torch.inference_mode()
-def tissue_dsc(predict: Callable[[Tensor], Tensor], slices: Sequence[Slices]) -> dict[Tissue, float]:
+def tissue_dsc(predict: Callable[[Tensor], Tensor], slices: Sequence[Batch]) -> dict[Tissue, float]:
     """DSC of each tissue, pixels of all slices pooled.
 
     Args:

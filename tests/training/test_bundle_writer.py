@@ -12,8 +12,11 @@ from monai.utils.enums import BundlePropertyConfig
 from torch import nn
 
 from inference.networks.dense_unet import DenseUNet
+from tests.training.tiny import tiny_config
 from training.bundle_writer import BundleMetadata, write_bundle
+from training.network_metadata import network_metadata
 
+SETTINGS = {"growth": (4, 4), "layers": (1, 2), "stem_stride": 2, "head_layers": 1, "head_growth": 2}
 NETWORK = {
     "in_channels": 2,
     "classes": 8,
@@ -23,17 +26,6 @@ NETWORK = {
     "head_layers": 1,
     "head_growth": 2,
 }
-METADATA = BundleMetadata(
-    name="tiny",
-    version="1.2.3",
-    description="discs",
-    authors="nobody",
-    copyright="none",
-    network=NETWORK,
-    windows_hu=((-200, 200), (0.0, 400.0)),
-    pixel_mm=1.0,
-    eval_metrics={"val_mean_dice": 0.5},
-)
 
 
 def network(seed: int) -> nn.Module:
@@ -42,13 +34,25 @@ def network(seed: int) -> nn.Module:
 
 
 def write(folder: Path, trained: nn.Module) -> None:
-    write_bundle(folder, trained.state_dict(), METADATA, {"seed": 1}, "# Card", "Terms")
+    config = tiny_config(folder.parent / "run", network=SETTINGS)
+    metadata = BundleMetadata(
+        name="tiny",
+        version="1.2.3",
+        description="discs",
+        authors="nobody",
+        copyright="none",
+        network=network_metadata(config),
+        eval_metrics={"val_mean_dice": 0.5},
+    )
+    write_bundle(folder, trained.state_dict(), metadata, {"seed": 1}, "# Card", "Terms")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path / "bundle", network(0).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-    return tmp_path / "bundle"
+    (tmp_path / "bundles").mkdir()
+    folder = tmp_path / "bundles" / "bundle"
+    write(folder, network(0).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    return folder
 
 
 def test_monai_builds_the_network_with_its_weights(folder: Path) -> None:
@@ -97,4 +101,4 @@ def test_a_newer_bundle_replaces_the_older_whole(folder: Path) -> None:
     write(folder, network(1))
     assert (folder / "models" / "model.safetensors").read_bytes() != before
     assert not (folder / "stray").exists()
-    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+    assert [path.name for path in folder.parent.glob("*bundle*")] == ["bundle"]

@@ -12,7 +12,8 @@ from pydicom.uid import generate_uid
 
 from inference.tissue_protocol import Tissue
 from tests.series import Grid, write_series
-from training.cases import Case, CaseError, read_case, read_cases, write_case
+from training.case_files import CaseError
+from training.cases import Case, read_case, read_cases, write_case
 
 SPACING_MM = (3.0, 0.75, 0.5)
 

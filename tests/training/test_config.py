@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from training.config import MixedData, SyntheticData, load_config
 from training.errors import ConfigurationError
+from training.tissue_config import MixedData, SyntheticData, load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
 

@@ -18,13 +18,14 @@ from inference.tissue_protocol import Tissue
 from tests.training.tiny import Discs, tiny_config
 from training import domains
 from training.cases import Case, write_case
-from training.config import CaseData, MixedData, SyntheticData, TrainingConfig, load_config
+from training.config import CaseData
 from training.cross_validate import cross_validate
 from training.domains import open_domain
 from training.errors import ConfigurationError, TrainingError
 from training.evaluate import LabelSlices
-from training.experiments import Laboratory, real_laboratory
+from training.experiments import real_laboratory, tissue_laboratory
 from training.robustness import DomainSettings, RobustnessConfig, robustness
+from training.tissue_config import MixedData, SyntheticData, TissueTraining, load_config
 
 QUIET = Console(file=io.StringIO())
 
@@ -54,11 +55,11 @@ class Fake:
 
     def __init__(self, weak_on: int = 0) -> None:
         self.weak_on = weak_on
-        self.trained: list[TrainingConfig] = []
+        self.trained: list[TissueTraining] = []
         self.seen: dict[str, set[int]] = {}
-        self.laboratory = Laboratory(self.train, self.labeller)
+        self.laboratory = tissue_laboratory(self.train, self.labeller)
 
-    def train(self, config: TrainingConfig, console: Console) -> Path:
+    def train(self, config: TissueTraining, console: Console) -> Path:
         self.trained.append(config)
         return config.output / "bundle"
 
@@ -75,16 +76,16 @@ class Fake:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainingConfig:
+def config(tmp_path: Path) -> TissueTraining:
     write_people(tmp_path / "cases", "p1", "p2", "p3", "p4")
     return load_config(write_config(tmp_path))
 
 
-def cross_validated(config: TrainingConfig, fake: Fake, folds: int = 4) -> object:
+def cross_validated(config: TissueTraining, fake: Fake, folds: int = 4) -> object:
     return cross_validate(config, folds, 1, fake.laboratory, QUIET)
 
 
-def test_every_fold_is_tested_on_those_it_left_out(config: TrainingConfig) -> None:
+def test_every_fold_is_tested_on_those_it_left_out(config: TissueTraining) -> None:
     fake = Fake()
     cross_validated(config, fake)
     left_out = [fold.data.leave_out for fold in fake.trained]
@@ -93,7 +94,7 @@ def test_every_fold_is_tested_on_those_it_left_out(config: TrainingConfig) -> No
         assert seen == {int(name[1])}
 
 
-def test_table_1_is_of_folds(config: TrainingConfig) -> None:
+def test_table_1_is_of_folds(config: TissueTraining) -> None:
     cross_validated(config, Fake(weak_on=2))
     text = (config.output / "table1.md").read_text()
     assert "Trained on n = 3, tested on n = 1" in text
@@ -102,7 +103,7 @@ def test_table_1_is_of_folds(config: TrainingConfig) -> None:
     assert "|  | paper, PA | 96.02 ± 0.72 |" in text
 
 
-def test_finished_folds_are_not_repeated(config: TrainingConfig) -> None:
+def test_finished_folds_are_not_repeated(config: TissueTraining) -> None:
     cross_validated(config, Fake(weak_on=2))
     table = (config.output / "table1.md").read_text()
     (config.output / "fold-02-of-04" / "test" / "metrics.csv").unlink()
@@ -112,7 +113,7 @@ def test_finished_folds_are_not_repeated(config: TrainingConfig) -> None:
     assert (config.output / "table1.md").read_text() == table
 
 
-def test_folds_of_other_settings_are_not_taken_for_these(config: TrainingConfig) -> None:
+def test_folds_of_other_settings_are_not_taken_for_these(config: TissueTraining) -> None:
     cross_validated(config, Fake())
     with pytest.raises(TrainingError, match="holds a test of other settings"):
         cross_validated(config.model_copy(update={"batch": 4}), Fake())
@@ -132,12 +133,12 @@ def test_a_fold_begun_on_others_is_not_gone_on_with(tmp_path: Path) -> None:
         cross_validate(config, 2, 1, real_laboratory(), QUIET)
 
 
-def test_folds_are_checked_like_files(config: TrainingConfig) -> None:
+def test_folds_are_checked_like_files(config: TissueTraining) -> None:
     with pytest.raises(ConfigurationError, match="batch is 0"):
         cross_validated(config.model_copy(update={"batch": 0}), Fake())
 
 
-def test_who_is_named_must_be_there(config: TrainingConfig) -> None:
+def test_who_is_named_must_be_there(config: TissueTraining) -> None:
     data = config.data.model_copy(update={"leave_out": ("p9",)})
     with pytest.raises(TrainingError, match=r"no p9 to use as data\.leave_out; .* has p1, p2, p3, p4"):
         cross_validated(config.model_copy(update={"data": data}), Fake())
@@ -150,7 +151,7 @@ def test_people_of_a_synthetic_domain_must_be_there(tmp_path: Path, monkeypatch:
         open_domain(data, 1, 1)
 
 
-def test_who_chooses_the_weights_is_never_tested(config: TrainingConfig, tmp_path: Path) -> None:
+def test_who_chooses_the_weights_is_never_tested(config: TissueTraining, tmp_path: Path) -> None:
     changed = {
         "data": {"kind": "cases", "cases": tmp_path / "cases", "leave_out": ["p3"]},
         "validation": {"people": ["p3"], "every_steps": 1},
@@ -161,7 +162,7 @@ def test_who_chooses_the_weights_is_never_tested(config: TrainingConfig, tmp_pat
     assert set.union(*fake.seen.values()) == {1, 2, 4}
 
 
-def test_more_folds_than_people_are_refused(config: TrainingConfig) -> None:
+def test_more_folds_than_people_are_refused(config: TissueTraining) -> None:
     with pytest.raises(ConfigurationError, match=r"there must be 2 to 4 folds\. Subjects: p1, p2, p3, p4"):
         cross_validated(config, Fake(), folds=5)
 

@@ -15,10 +15,12 @@ from rich.console import Console
 from tests.training.tiny import tiny_config
 from training import sources
 from training.cases import Case, write_case
-from training.config import Length, TrainingConfig
-from training.data import Kept, Made
+from training.config import Length
+from training.data import Kept, Made, Opened
 from training.errors import TrainingError
-from training.sources import Opened, open_sources, people_seen, resampled
+from training.sources import resampled
+from training.tasks import open_sources, people_seen
+from training.tissue_config import TissueTraining
 from training.train import train
 
 
@@ -210,7 +212,7 @@ def test_people_seen_are_those_trained_and_validated_on(tmp_path: Path, cases: P
 def test_a_request_to_stop_ends_the_reading_at_once(
     tmp_path: Path, cases: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(config: TrainingConfig) -> Opened:
+    def interrupted(config: TissueTraining) -> Opened:
         signal.raise_signal(signal.SIGINT)
         return open_sources(config)
 

@@ -15,9 +15,9 @@ from tests.training.synthesis.plain import plain_variation
 from tests.training.tiny import tiny_config
 from training import synthesize
 from training.cases import Case, read_cases
-from training.config import TrainingConfig
 from training.errors import ConfigurationError, TrainingError
 from training.synthesis import generator
+from training.tissue_config import TissueTraining
 
 VARIATION = plain_variation(
     levels={"field_mm": (240, 240)},
@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_case() -> None:
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TissueTraining:
     """Of two people, p and q."""
     people = [phantom_person("p"), phantom_person("q")]
     monkeypatch.setattr(synthesize, "load_people", lambda folder, cache: people)
@@ -74,11 +74,11 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingConfig:
     return tiny_config(tmp_path / "run", data=data, validation=validation)
 
 
-def write(folder: Path, config: TrainingConfig, *names: str) -> int:
+def write(folder: Path, config: TissueTraining, *names: str) -> int:
     return synthesize.write_synthetic_cases(folder, config, names, 1, Console(file=StringIO()))
 
 
-def test_cases_are_written_as_they_are_read(tmp_path: Path, config: TrainingConfig) -> None:
+def test_cases_are_written_as_they_are_read(tmp_path: Path, config: TissueTraining) -> None:
     assert write(tmp_path / "cases", config, "q") == 1
     (read,) = read_cases(tmp_path / "cases")
     made = first_case("q")
@@ -88,12 +88,12 @@ def test_cases_are_written_as_they_are_read(tmp_path: Path, config: TrainingConf
     assert read.spacing_mm == pytest.approx(made.spacing_mm)
 
 
-def test_where_nobody_is_named_everyone_is_taken(tmp_path: Path, config: TrainingConfig) -> None:
+def test_where_nobody_is_named_everyone_is_taken(tmp_path: Path, config: TissueTraining) -> None:
     assert write(tmp_path / "cases", config) == 2
     assert {case.subject for case in read_cases(tmp_path / "cases")} == {"p", "q"}
 
 
-def test_unknown_people_are_named(tmp_path: Path, config: TrainingConfig) -> None:
+def test_unknown_people_are_named(tmp_path: Path, config: TissueTraining) -> None:
     with pytest.raises(TrainingError, match="There is no nobody; there are p, q"):
         write(tmp_path / "cases", config, "p", "nobody")
     assert not (tmp_path / "cases").exists()

@@ -13,13 +13,13 @@ import torch
 
 from inference.tissue_protocol import Tissue
 from tests.training.tiny import Discs, tiny_config
-from training.config import TrainingConfig
 from training.data import Kept, Made
 from training.errors import ConfigurationError, TrainingError
 from training.forward import device_for
 from training.log import read_log
 from training.loop import fit
 from training.stopping import stop_asked
+from training.tissue_config import TissueTraining
 
 SOURCE = Made(Discs(), batches_per_epoch=10)
 VALIDATION = Made(Discs(seed=1), batches_per_epoch=2).some(2)
@@ -42,7 +42,7 @@ def after(steps: int) -> Callable[[], bool]:
 PEOPLE = ("a/1", "b/1")
 
 
-def run(config: TrainingConfig, stop: Callable[[], bool] = never, people: Sequence[str] = PEOPLE) -> bool:
+def run(config: TissueTraining, stop: Callable[[], bool] = never, people: Sequence[str] = PEOPLE) -> bool:
     return fit(config, people, SOURCE, VALIDATION if config.validation else [], quiet, stop)
 
 
@@ -167,7 +167,7 @@ def test_what_leaves_the_weights_alone_and_the_length_may_change(tmp_path: Path)
     part = {"kind": "synthetic", "anatomy": "people", "slices_per_epoch": 8}
     validation = {"slices": 2, "every_steps": 1}
 
-    def config(workers: int, **changes: Any) -> TrainingConfig:
+    def config(workers: int, **changes: Any) -> TissueTraining:
         mixed = {"kind": "mixed", "parts": (part | {"workers": workers, "cache": f"{workers}"}, part)}
         return tiny_config(tmp_path / "run", data=mixed, **{"validation": validation} | changes)
 

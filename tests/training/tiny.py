@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from inference.tissue_protocol import Tissue
-from training.config import TrainingConfig
-from training.data import Slices, seed_of
+from training.data import Batch, seed_of
+from training.tissue_config import TissueTraining
 
 HU = dict(zip(Tissue, (450.0, 220.0, 100.0, 0.0, 50.0, -60.0, -130.0), strict=True))
 """Such that what HU decide in the regions of the product is what the discs are."""
@@ -21,7 +21,7 @@ class Discs:
 
     seed: int = 0
 
-    def make(self, number: int) -> Slices:
+    def make(self, number: int) -> Batch:
         random = torch.Generator().manual_seed(seed_of(self.seed, number))
         rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
         labels = torch.zeros((2, SIDE, SIDE), dtype=torch.uint8)
@@ -36,7 +36,7 @@ class Discs:
         return hu + 5 * torch.randn(hu.shape, generator=random), labels
 
 
-def tiny_config(output: Path, **changes: Any) -> TrainingConfig:
+def tiny_config(output: Path, **changes: Any) -> TissueTraining:
     """Forty steps of a network of two levels, in float32."""
     texts = output.parent / "texts"
     texts.mkdir(exist_ok=True)
@@ -68,4 +68,4 @@ def tiny_config(output: Path, **changes: Any) -> TrainingConfig:
         },
         "output": output,
     }
-    return TrainingConfig.model_validate(document | changes, strict=False)
+    return TissueTraining.model_validate(document | changes, strict=False)
