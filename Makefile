@@ -25,6 +25,7 @@ bench: $(INSTALLED)  ## receiving beside peers, the network beside its reference
 	deploy/install-system-packages.sh orthanc dcmtk
 	$(BIN)/python -m benchmarks.receive
 	$(BIN)/python -m benchmarks.hip_tissue
+	$(BIN)/python -m benchmarks.thigh_muscle
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/install-system-packages.sh python3-venv
