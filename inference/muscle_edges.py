@@ -54,12 +54,13 @@ def edged(soft: SoftLabels, hu: NDArray[np.int16], pixel_mm: tuple[float, float]
 def _edged(slab: Slab, hu: Tensor, calm: Tensor, steps: int) -> Tensor:
     """Labels of some slices; HU as scanned, for bone, and smoothed, for fat, are (slice, row, column)."""
     background, of_femur, of_hip_bone, *muscles = slab.probabilities
-    labels = slab.classes[slab.probabilities.argmax(dim=0)]
+    # On a CPU this is three times quicker than argmax.
+    labels = slab.classes[slab.probabilities.max(dim=0).indices]
     of_bone = of_femur + of_hip_bone
     of_muscle = 1 - background - of_bone
     muscle = torch.zeros_like(labels)
     if muscles:
-        muscle = slab.classes[FIRST_MUSCLE + slab.probabilities[FIRST_MUSCLE:].argmax(dim=0)]
+        muscle = slab.classes[FIRST_MUSCLE + slab.probabilities[FIRST_MUSCLE:].max(dim=0).indices]
     bone = torch.where(of_femur > of_hip_bone, int(ThighStructure.FEMUR), int(ThighStructure.HIP_BONE))
     fat, dense = calm < MUSCLE_HU, hu > BONE_HU
     firm = ~fat & ~dense

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from inference.engines import Engine
 from inference.muscle_bundle import MuscleBundle
+from inference.muscle_islands import without_islands
 from inference.networks.muscle_network import preprocessed
 
 OVERLAP = 0.4
@@ -124,7 +125,7 @@ class MuscleLabeller:
                 mode="gaussian",
                 device="cpu",
             )
-            probabilities = logits[0].softmax(dim=0)
+            probabilities = without_islands(logits[0].softmax(dim=0))
         steps = tuple((new - 1) / max(1, old - 1) for new, old in zip(counts, hu.shape, strict=True))
         return SoftLabels(probabilities, self._spacing_mm, hu.shape, steps)
 

@@ -41,7 +41,7 @@ def expected_dsc(soft: SoftLabels) -> dict[ThighStructure, float]:
     The soft Dice confidence (Borges 2024, arXiv 2402.10665).
     """
     probabilities = soft.probabilities
-    best = probabilities.argmax(dim=0)
+    best = probabilities.max(dim=0).indices
     voxel_cm3 = float(np.prod(soft.spacing_mm)) / 1000
     found = {}
     for muscle in MUSCLES:
