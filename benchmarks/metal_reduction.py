@@ -32,7 +32,7 @@ from training.synthesis.exposure import Slab, expose
 from training.synthesis.implants import ImplantKind, draw_implant
 from training.synthesis.patient import Patient, draw_patient
 from training.synthesis.people import load_people
-from training.synthesis.scanner_settings import sample_settings
+from training.synthesis.scanner_settings import ScannerSettings, sample_settings
 from training.synthesis.structures import Anatomy
 from training.synthesis.variation import draw, load_variation
 
@@ -106,16 +106,19 @@ def slices(anatomy: Path, cache: Path | None, patients: int) -> Iterator[tuple[C
             for levels in LEVELS_MM:
                 level, seed = draw(levels, random), int(torch.randint(1 << 30, (), generator=random))
                 slab = Slab.of(patient, level, float(settings.thickness_mm), rows, columns)
-
-                def scan(slab: Slab, seed: int = seed) -> Plane:
-                    hu, _ = expose(slab, PIXEL_MM, settings, torch.Generator().manual_seed(seed))  # noqa: B023
-                    return hu[0].round().to(torch.int16).numpy()
-
-                with_metal, without = scan(slab), scan(replace(slab, metal=torch.zeros_like(slab.metal)))
+                bare = replace(slab, metal=torch.zeros_like(slab.metal))
+                with_metal, without = (scanned(one, settings, seed) for one in (slab, bare))
                 muscle = muscle_on(patient, level, rows, columns)
                 synthetic = Case(with_metal, without, muscle)
                 if near_metal(synthetic).sum() >= LEAST_MUSCLE_MM2:
                     yield synthetic, Case(through_steel(without, slab.metal[0]), without, muscle)
+
+
+def scanned(slab: Slab, settings: ScannerSettings, seed: int) -> Plane:
+    """One slice, as a scanner gives it."""
+    hu, _ = expose(slab, PIXEL_MM, settings, torch.Generator().manual_seed(seed))
+    plane: Plane = hu[0].round().to(torch.int16).numpy()
+    return plane
 
 
 def muscle_on(patient: Patient, level_mm: float, rows: Tensor, columns: Tensor) -> Mask:
@@ -162,7 +165,7 @@ def finely(coarse: Tensor, like: Plane) -> NDArray[np.float32]:
     return np.asarray(fine[0, 0].numpy())
 
 
-def coxa(hu: Plane, metal: Mask) -> Plane:  # noqa: ARG001
+def coxa(hu: Plane, _: Mask) -> Plane:
     """As the thigh route does it, with the metal that it finds."""
     spacing_mm = (3.0, PIXEL_MM, PIXEL_MM)
     one: Plane = reduced(hu[None], find_metal(hu[None], spacing_mm), spacing_mm)[0]

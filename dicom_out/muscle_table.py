@@ -8,16 +8,8 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from dicom_out.codes import STRUCTURES, UNIT_LABELS
 from dicom_out.drawing import FAINT, INK, PANEL
-from inference.muscles import GROUPS
+from inference.muscles import GROUPS, TOTAL
 from inference.result import Measurement, Result, Side
-
-GROUP_NAMES = {
-    "anterior": "anterior_thigh_muscles",
-    "medial": "medial_thigh_muscles",
-    "posterior": "posterior_thigh_muscles",
-    "gluteal": "gluteal_muscles",
-}
-TOTAL = "thigh_muscles"
 
 SIDES = (Side.RIGHT, Side.LEFT)
 """As in the picture beside it."""
@@ -47,7 +39,7 @@ class MuscleTable:
         """Headings, then each group with its muscles, then all muscles together."""
         self._draw_headings()
         for group, muscles in GROUPS.items():
-            self._draw_row(GROUP_NAMES[group], is_group=True)
+            self._draw_row(group, is_group=True)
             for muscle in muscles:
                 self._draw_row(muscle.name.lower(), is_group=False)
             self._y -= ROW / 4

@@ -21,7 +21,7 @@ from inference.common_range import (
 from inference.facts import contrast
 from inference.headers import functional_group, number, text, texts
 from inference.kernel import kernel_class
-from inference.muscles import GROUPS, MUSCLES
+from inference.muscles import TOGETHER
 from inference.result import (
     Measurement,
     ModelIdentity,
@@ -45,11 +45,7 @@ Place = tuple[str, Side]
 """Name of a structure, as in the code table, and its side."""
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
-    "anterior_thigh_muscles": tuple(muscle.name.lower() for muscle in GROUPS["anterior"]),
-    "medial_thigh_muscles": tuple(muscle.name.lower() for muscle in GROUPS["medial"]),
-    "posterior_thigh_muscles": tuple(muscle.name.lower() for muscle in GROUPS["posterior"]),
-    "gluteal_muscles": tuple(muscle.name.lower() for muscle in GROUPS["gluteal"]),
-    "thigh_muscles": tuple(muscle.name.lower() for muscle in MUSCLES),
+    structure: tuple(muscle.name.lower() for muscle in muscles) for structure, muscles in TOGETHER.items()
 }
 """Of what several muscles together consist."""
 

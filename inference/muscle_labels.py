@@ -162,11 +162,3 @@ def _weights(count: int, new: int) -> Tensor:
     away = (torch.arange(count)[None] - places[:, None]).abs() / width
     weights = (1 - away).clamp_min(0)
     return (weights / weights.sum(dim=1, keepdim=True)).float()
-
-
-def hardened(soft: SoftLabels) -> NDArray[np.uint8]:
-    """The most probable class of each voxel of the series."""
-    labels = np.empty(soft.shape, np.uint8)
-    for slab in soft.slabs():
-        labels[slab.slices] = slab.classes[slab.probabilities.argmax(dim=0)].to(torch.uint8).numpy()
-    return labels

@@ -17,14 +17,12 @@ from inference.morphology import Mask
 from inference.muscle_coverage import End, find_coverage
 from inference.muscle_figures import Figure, MuscleFigures
 from inference.muscle_voxels import count_voxels
-from inference.muscles import GROUPS, MUSCLES, ThighStructure
+from inference.muscles import MUSCLES, TOGETHER, TOTAL, ThighStructure
 from inference.result import Measurement, Profile, QualityFlag, Segment, Side
 
 SLAB_MM = 5.0
 UPRIGHT = "HPL"
 """Axes foot to head, front to back, right to left."""
-
-TOTAL = "thigh_muscles"
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,6 @@ class MuscleMeasurements:
     measurements: tuple[Measurement, ...]
     flags: tuple[QualityFlag, ...]
     profiles: tuple[Profile, ...]
-
-
-def structure_name(group: str) -> str:
-    """Key into the code table of one of ``GROUPS``."""
-    return "gluteal_muscles" if group == "gluteal" else f"{group}_thigh_muscles"
 
 
 def measure_muscles(
@@ -103,11 +96,6 @@ def _percent(share: Figure) -> Figure:
     return share if isinstance(share, str) else 100 * share
 
 
-def _together() -> dict[str, tuple[ThighStructure, ...]]:
-    """Groups and the total, by their names in the code table."""
-    return {structure_name(group): members for group, members in GROUPS.items()} | {TOTAL: MUSCLES}
-
-
 def _of_side(series: MuscleFigures, side: Side) -> list[Measurement]:
     """Everything but areas."""
     total = series.volume_cm3(MUSCLES, side)
@@ -124,7 +112,7 @@ def _of_side(series: MuscleFigures, side: Side) -> list[Measurement]:
         if number in series.coverage.cut:
             covered_mm = series.coverage.covered_mm[number]
             found.append(_measurement("covered_length", covered_mm, "mm", what))
-    for structure, muscles in _together().items():
+    for structure, muscles in TOGETHER.items():
         found += _basic(series, muscles, side, _of_structure(structure, side))
     return found
 
@@ -147,7 +135,7 @@ def _asymmetries(series: MuscleFigures) -> list[Measurement]:
     """Left against right: 100 % x difference / mean."""
     single = {muscle.name.lower(): (muscle,) for muscle in MUSCLES}
     found: list[Measurement] = []
-    for structure, muscles in {**single, **_together()}.items():
+    for structure, muscles in {**single, **TOGETHER}.items():
         left, right = (series.volume_cm3(muscles, side) for side in (Side.LEFT, Side.RIGHT))
         index: Figure = "The volume is not known of both sides."
         if not isinstance(left, str) and not isinstance(right, str):

@@ -47,12 +47,17 @@ def in_words(structure: ThighStructure) -> str:
 BONES = (ThighStructure.FEMUR, ThighStructure.HIP_BONE)
 
 GROUPS: Mapping[str, tuple[ThighStructure, ...]] = {
-    "anterior": tuple(ThighStructure(number) for number in range(3, 8)),
-    "medial": tuple(ThighStructure(number) for number in range(8, 13)),
-    "posterior": tuple(ThighStructure(number) for number in range(13, 16)),
-    "gluteal": tuple(ThighStructure(number) for number in range(16, 24)),
+    "anterior_thigh_muscles": tuple(ThighStructure(number) for number in range(3, 8)),
+    "medial_thigh_muscles": tuple(ThighStructure(number) for number in range(8, 13)),
+    "posterior_thigh_muscles": tuple(ThighStructure(number) for number in range(13, 16)),
+    "gluteal_muscles": tuple(ThighStructure(number) for number in range(16, 24)),
 }
-"""The paper's four groups of thigh muscles."""
+"""The paper's four groups of thigh muscles, by their keys into the code table."""
 
 MUSCLES = tuple(muscle for members in GROUPS.values() for muscle in members)
 """The 21 that are measured. The paper's others depend too much on where a scan begins."""
+
+TOTAL = "thigh_muscles"
+"""All of them together, as a key into the code table."""
+
+TOGETHER: Mapping[str, tuple[ThighStructure, ...]] = {**GROUPS, TOTAL: MUSCLES}

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from inference.body import BODY_HU
 from inference.denoise import noise_hu
+from inference.facts import contrast
 from inference.femoral_neck import ReferenceSlice
-from inference.headers import text
 from inference.morphology import Mask, eroded, opened
 from inference.pixels import AIR_HU
 from inference.result import QualityFlag, Severity, SourceFrame
@@ -154,7 +154,7 @@ def noise_flag(hu: NDArray[np.int16]) -> QualityFlag | None:
 
 def named_contrast_flag(frame: SourceFrame) -> QualityFlag | None:
     """A flag on contrast that the header of one of the images names."""
-    if not text(frame.dataset, "ContrastBolusAgent"):
+    if not contrast(frame.dataset):
         return None
     words = "The header names a contrast agent: muscle attenuation is raised by it."
     return QualityFlag("contrast", Severity.NOTE, words)

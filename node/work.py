@@ -199,9 +199,11 @@ def _with_clinic(result: "Result", table: Path | None) -> "Result":
         if table is not None:
             who = (text(header, keyword) for keyword in ("PatientID", "IssuerOfPatientID", "AccessionNumber"))
             rows = rows_for(read_clinical(table), *who)
-    except ConfigurationError as error:
-        # The table is for all patients: a mistake in it must not keep any of them from being measured.
-        flag = QualityFlag("clinical_table_unusable", Severity.WARNING, " ".join(str(error).split()))
+    except ConfigurationError:
+        # The table is for all patients: a mistake in it must not keep any of them from being measured. The
+        # error names a file of this machine, and reports leave the house.
+        words = "The clinical table could not be used; `coxa check` says why."
+        flag = QualityFlag("clinical_table_unusable", Severity.WARNING, words)
         result = replace(result, quality=(*result.quality, flag))
     height_m = next((row.height_m for row in rows if row.height_m), None)
     if height_m:

@@ -4,6 +4,7 @@ from inference.bundle import HIP_TISSUE
 from inference.bundle import LABELS as TISSUES
 from inference.muscle_bundle import LABELS as STRUCTURES
 from inference.muscle_bundle import THIGH_MUSCLE
+from inference.muscle_labels import OVERLAP
 from inference.networks.dense_unet import DenseUNet
 from inference.networks.muscle_network import GAMMA, WINDOW_HU
 from training.bundle_writer import NetworkMetadata
@@ -69,5 +70,10 @@ def _muscle(config: MuscleTraining) -> NetworkMetadata:
             "_target_": f"{NETWORKS}.muscle_network.MuscleNetwork",
             "settings": {"_target_": kind, **settings},
         },
-        inferer={"_target_": "SlidingWindowInferer", "roi_size": list(config.block), "overlap": 0.5},
+        inferer={
+            "_target_": "SlidingWindowInferer",
+            "roi_size": list(config.block),
+            "overlap": OVERLAP,
+            "mode": "gaussian",
+        },
     )

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.muscles import BONES, GROUPS, MUSCLES, ThighStructure
+from inference.muscles import BONES, MUSCLES, TOGETHER, ThighStructure
 from inference.result import (
     Measurement,
     ModelIdentity,
@@ -138,14 +138,13 @@ def _measurements(labels: NDArray[np.uint8], voxel_cm3: float, reference: int) -
             Measurement("volume_change_per_month", -volume * 0.18, "cm3/mo", number),
             Measurement("fat_fraction_change", 1.5, "%", number),
         ]
-    names = [*(f"{group}_thigh_muscles" for group in GROUPS if group != "gluteal"), "gluteal_muscles"]
-    for name in [*names, "thigh_muscles"]:
+    for name in TOGETHER:
         for side in (Side.LEFT, Side.RIGHT):
             measured += [
                 Measurement("volume", 1234.5, "cm3", structure=name, side=side),
                 Measurement("fat_fraction", 8.5, "%", structure=name, side=side),
                 Measurement("volume_change", -98.7, "cm3", structure=name, side=side),
             ]
-    for name in [*sorted(muscles - {CUT}), *names, "thigh_muscles"]:
+    for name in (*sorted(muscles - {CUT}), *TOGETHER):
         measured.append(Measurement("asymmetry_index", 3.5, "%", structure=name))
     return measured

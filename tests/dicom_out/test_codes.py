@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 
 from dicom_out import codes
 from dicom_out.coding import Structure
-from inference.muscles import BONES, GROUPS, MUSCLES
+from inference.muscles import BONES, MUSCLES, TOGETHER
 from tests.dicom_out.conftest import TISSUES
 
 PERMUTATION = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
@@ -82,8 +82,7 @@ def test_any_quality_flag_has_a_code() -> None:
 
 def test_every_structure_and_group_of_the_thigh_has_its_own_code_and_label() -> None:
     names = [structure.name.lower() for structure in (*BONES, *MUSCLES)]
-    names += [f"{group}_thigh_muscles" for group in GROUPS if group != "gluteal"]
-    structures = [codes.STRUCTURES[name] for name in [*names, "gluteal_muscles", "thigh_muscles"]]
+    structures = [codes.STRUCTURES[name] for name in (*names, *TOGETHER)]
     assert len({s.property_type for s in structures}) == len({s.label for s in structures}) == 28
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.femur_length import femur_length
-from inference.muscle_measure import MuscleMeasurements, measure_muscles, structure_name
+from inference.muscle_measure import MuscleMeasurements, measure_muscles
 from inference.muscles import GROUPS, MUSCLES, ThighStructure
 from inference.result import Measurement, Side
 from tests.inference.thigh_phantom import SEGMENTS
@@ -89,7 +89,7 @@ def test_volumes_are_voxels_times_their_volume_and_parts_add_up() -> None:
             parts[muscle] = value(found, "volume", 2 * muscle - (side is Side.LEFT))
             assert parts[muscle] == pytest.approx((n + 3) * 5 * width * voxel_cm3, rel=1e-12)
         for group, members in GROUPS.items():
-            whole = value(found, "volume", structure_name(group), side)
+            whole = value(found, "volume", group, side)
             assert whole == pytest.approx(sum(parts[muscle] for muscle in members), rel=1e-12)
         total = value(found, "volume", "thigh_muscles", side)
         assert total == pytest.approx(sum(parts.values()), rel=1e-12)
@@ -134,8 +134,8 @@ def test_fat_and_hu_of_an_envelope() -> None:
     assert value(found, "mean_hu", number) == pytest.approx(hu[labels == number].mean())
     whole = value(found, "volume", number)
     assert value(found, "lean_volume", number) == pytest.approx(whole * (1 - share))
-    medial = structure_name("medial")
-    lean = [value(found, "lean_volume", 2 * muscle - 1) for muscle in GROUPS["medial"]]
+    medial = "medial_thigh_muscles"
+    lean = [value(found, "lean_volume", 2 * muscle - 1) for muscle in GROUPS["medial_thigh_muscles"]]
     assert value(found, "lean_volume", medial, Side.LEFT) == pytest.approx(sum(lean))
     fat = value(found, "volume", medial, Side.LEFT) - sum(lean)
     assert value(found, "fat_fraction", medial, Side.LEFT) == pytest.approx(
@@ -166,7 +166,7 @@ def test_a_muscle_mostly_in_streaks_has_a_volume_only() -> None:
     assert value(found, "volume", number) > 0
     for quantity in ("mean_hu", "fat_fraction", "lean_volume"):
         assert "Metal" in (found[quantity, number, None].absent_reason or "")
-    group = found["lean_volume", structure_name("medial"), Side.LEFT]
+    group = found["lean_volume", "medial_thigh_muscles", Side.LEFT]
     assert "gracilis" in (group.absent_reason or "")
 
 
@@ -189,7 +189,7 @@ def test_a_cut_muscle_has_a_length_and_no_volume_and_neither_has_its_group() -> 
         assert "cut above: 50 mm" in (found[quantity, number, None].absent_reason or "")
     assert value(found, "covered_length", number) == 50
     assert value(found, "mean_hu", number) == 50
-    for structure in (structure_name("medial"), "thigh_muscles"):
+    for structure in ("medial_thigh_muscles", "thigh_muscles"):
         assert "gracilis" in (found["volume", structure, Side.LEFT].absent_reason or "")
         assert found["mean_hu", structure, Side.LEFT].value is None
         assert found["asymmetry_index", structure, None].value is None
